@@ -1,0 +1,40 @@
+# The few words a newcomer needs. Each does its own set-up in .venv.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types format docs wheel-test bench clean
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.ready   ## the whole story, for real, in a throw-away folder
+	$(BIN)/maa demo
+
+test: $(VENV)/.ready   ## every test
+	$(BIN)/pytest -q -n auto
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.ready   ## write the generated pages again
+	$(BIN)/python -m tests.generate_docs
+
+wheel-test: $(VENV)/.ready   ## build the wheel and run it in an empty environment
+	$(BIN)/python -m tests.wheel_check
+
+bench: $(VENV)/.ready
+	$(BIN)/python bench/check_growth.py
+
+clean:
+	rm -rf $(VENV) dist

@@ -1,0 +1,334 @@
+"""Approve, reject, withdraw, cancel: one signed line more in a request's record.
+
+Which act is open to whom is said here in one place, for the commands, the lists and shell completion.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maa_gitops.errors import NotAllowedError, RemoteError
+from maa_gitops.evaluate import approver_refusal, covering_policies, event_faults
+from maa_gitops.git import Identity
+from maa_gitops.history import judge
+from maa_gitops.model import VETOES, Account, Action, ReasonCode, Status
+from maa_gitops.record import Context, Draft, Line, event_facts, extend, good_prefix
+from maa_gitops.record import read as read_record
+from maa_gitops.tenant import split_record_path
+from maa_gitops.workflow.clone import Clone
+from maa_gitops.workflow.publish import Move, publish
+from maa_gitops.workflow.requests import Request, read_request
+
+ATTEMPTS = 8
+"""How often an act is tried again after somebody else was faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: the account, its key, the signature of bytes in a namespace, and the git identity for commits."""
+
+    account: Account
+    key: str
+    sign: Callable[[bytes, str], str]
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act that stands. ``final`` is False while a veto is not yet on the protected branch."""
+
+    clone: Clone
+    request: Request
+    final: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def act(
+    reopen: Callable[[], Clone],
+    clone: Clone,
+    request: Request,
+    action: Action,
+    actor: Actor,
+    notes: str | None = None,
+) -> Done:
+    """Sign an act on what was shown, and publish it. After a lost race: again, if what was shown still stands.
+
+    Raises:
+        NotAllowedError: it is not open to this account or not in this status; ``staleChange``, if the request changed
+            while others were faster.
+        RemoteError: the remote failed or refused.
+    """
+    shown = request
+    for _ in range(ATTEMPTS):
+        refuse_unless_open(request, action, actor.account)
+        try:
+            return _act_once(clone, request, action, actor, notes)
+        except RemoteError as error:
+            if error.code != "lostRace":
+                raise
+        clone = reopen()
+        request = read_request(clone, shown.id)
+        _refuse_if_changed(shown, request)
+    raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
+
+
+def _act_once(clone: Clone, request: Request, action: Action, actor: Actor, notes: str | None) -> Done:
+    dropped = _dropped_lines(clone, request, action)
+    data = extended_record(clone, request, action, actor, notes)
+    message = f"{action.value} {request.id}"
+    moves = [_on_change_branch(clone, request, data, actor, message)]
+    final = True
+    if action in VETOES:
+        veto = _on_protected_branch(clone, request, data, actor, message)
+        final = veto is not None
+        moves += [veto] if veto is not None else []
+    published, notes_to_person = _publish_veto(clone, moves, message)
+    final = final and published
+    return Done(clone, request, final, (*_dropped_note(dropped), *notes_to_person))
+
+
+def _publish_veto(clone: Clone, moves: list[Move], message: str) -> tuple[bool, tuple[str, ...]]:
+    """Publish the moves; if the remote lets nobody push to the protected branch, the change branch alone."""
+    try:
+        return True, publish(clone, moves, f"maa: {message}")
+    except RemoteError as error:
+        if error.code != "refused" or len(moves) == 1:
+            raise
+    return False, publish(clone, moves[:1], f"maa: {message}")
+
+
+def _on_change_branch(clone: Clone, request: Request, data: bytes, actor: Actor, message: str) -> Move:
+    if request.branch is None or request.head is None:
+        raise NotAllowedError(
+            f"the change branch of '{request.id}' is gone",
+            hint=f"maa show {request.id}",
+            code=ReasonCode.NO_OPEN_REQUEST,
+        )
+    commit = commit_record(clone, request.head, request.path, data, actor.identity, message)
+    return Move(request.branch, request.head, commit)
+
+
+def _on_protected_branch(clone: Clone, request: Request, data: bytes, actor: Actor, message: str) -> Move | None:
+    """The step that makes a veto hold for good; None if it would not be good against G."""
+    commit = commit_record(clone, clone.tip, request.path, data, actor.identity, message)
+    verdict = judge(clone.repository, clone.history.good, clone.tree(commit), clone.now)
+    return Move(clone.branch, clone.tip, commit) if verdict.good else None
+
+
+def commit_record(clone: Clone, parent: str, path: str, data: bytes, identity: Identity, message: str) -> str:
+    """Commit a record on top of a commit, changing nothing else."""
+    repository = clone.repository
+    tree = repository.replace_paths(clone.tree(parent), {path: ("100644", repository.write_blob(data))})
+    return repository.write_commit(tree=tree, parents=(parent,), message=message, identity=identity, at=clone.now)
+
+
+def extended_record(clone: Clone, request: Request, action: Action, actor: Actor, notes: str | None) -> bytes:
+    """Sign the request's record with one more event, and hold the result to what everybody else will hold it to.
+
+    Raises:
+        NotAllowedError: ``outOfTime``, this machine's clock is behind the record's; or the record stays broken.
+    """
+    base = request.record if action not in VETOES else sound_beginning(clone, request)
+    draft = Draft(
+        account=actor.account.name,
+        action=action,
+        at=clone.now,
+        base=clone.good,
+        request=request.id,
+        tenant=clone.tenant.settings.tenant,
+        change=request.evaluation.change,
+        notes=notes,
+    )
+    data = extend(base, draft, actor.sign)
+    refuse_bad_record(clone, request.id, request.path, data, landed=action is Action.COMPLETE)
+    return data
+
+
+def refuse_bad_record(clone: Clone, name: str, path: str, data: bytes, *, landed: bool = False) -> None:
+    """Judge a record that this tool made before it is pushed."""
+    faults = record_faults(clone, name, path, read_record(data), landed=landed)
+    if faults[-1] is ReasonCode.OUT_OF_TIME:
+        raise NotAllowedError(
+            "this machine's clock is behind the newest event of the record",
+            hint="set the clock right",
+            code="outOfTime",
+        )
+    if any(faults):
+        raise NotAllowedError(
+            f"the record of '{name}' is broken", hint=f"maa show {name}", code=ReasonCode.BROKEN_RECORD
+        )
+
+
+def record_faults(
+    clone: Clone, name: str, path: str, lines: tuple[Line, ...], *, landed: bool = False
+) -> tuple[ReasonCode | None, ...]:
+    """What is wrong with each line of a record, as of now."""
+    context = Context(clone.tenant.settings.tenant, name, split_record_path(path)[1], clone.history.good.is_base)
+    return event_faults(event_facts(lines, context), clone.now, landed=landed)
+
+
+def sound_beginning(clone: Clone, request: Request) -> bytes:
+    """The longest good prefix of a record, from which a veto or a new submit goes on.
+
+    It is never shorter than the record on the protected branch.
+    """
+    faults = record_faults(clone, request.id, request.path, request.lines)
+    prefix = good_prefix(request.lines, faults)
+    entry = clone.repository.entry(clone.tree(clone.good), request.path)
+    landed = clone.repository.blob(entry.oid) if entry is not None else b""
+    return max(prefix, landed, key=len)
+
+
+def _dropped_lines(clone: Clone, request: Request, action: Action) -> int:
+    if action not in VETOES:
+        return 0
+    return len(request.lines) - len(read_record(sound_beginning(clone, request)))
+
+
+def _dropped_note(dropped: int) -> tuple[str, ...]:
+    return (f"dropped {dropped} broken lines at the end of the record",) if dropped else ()
+
+
+# --- what is open to whom --------------------------------------------------------------------------------------------
+
+
+def refuse_unless_open(request: Request, action: Action, account: Account) -> None:
+    """Refuse an act that is not open to this account in this status.
+
+    Raises:
+        NotAllowedError: with the reason's code.
+    """
+    refusal = act_refusal(request, action, account)
+    if refusal is not None:
+        code, message, hint = refusal
+        raise NotAllowedError(message, hint=hint, code=code)
+
+
+def open_acts(request: Request, account: Account) -> tuple[Action, ...]:
+    """The acts on a request that are open to an account now."""
+    acts = (Action.APPROVE, Action.REJECT, Action.WITHDRAW, Action.CANCEL)
+    return tuple(action for action in acts if act_refusal(request, action, account) is None)
+
+
+Refusal = tuple[ReasonCode, str, str | None]
+
+
+def act_refusal(request: Request, action: Action, account: Account) -> Refusal | None:
+    """Why an act is not open to this account in this status, with a hint; None: it is open."""
+    found = _status_refusal(request) or _submit_refusal(request)
+    if found is not None:
+        return found
+    match action:
+        case Action.APPROVE:
+            return _approver_refusal(request, account) or _approval_refusal(request)
+        case Action.REJECT:
+            return _approver_refusal(request, account)
+        case Action.WITHDRAW:
+            return _approver_refusal(request, account) or _withdrawal_refusal(request, account)
+        case Action.CANCEL:
+            return _cancel_refusal(request, account)
+        case _:
+            return None
+
+
+def _status_refusal(request: Request) -> Refusal | None:
+    name, hint = request.id, f"maa show {request.id}"
+    if request.facts.merged is not None:
+        return ReasonCode.ALREADY_MERGED, f"'{name}' is merged already", f"maa revert {name}"
+    match request.evaluation.status:
+        case Status.REJECTED:
+            return ReasonCode.REJECTED, f"'{name}' was rejected; only a new submit opens it again", hint
+        case Status.CANCELLED:
+            return ReasonCode.CANCELLED, f"'{name}' was cancelled; only a new submit opens it again", hint
+        case Status.EXPIRED:
+            return ReasonCode.EXPIRED, f"'{name}' has expired; it must be submitted again", hint
+        case _:
+            return None
+
+
+def _submit_refusal(request: Request) -> Refusal | None:
+    if request.submitted is None or request.branch is None:
+        return ReasonCode.NOT_SUBMITTED, f"'{request.id}' has not been submitted", "maa submit -m TEXT, on its branch"
+    return None
+
+
+def _approver_refusal(request: Request, account: Account) -> Refusal | None:
+    """Why this account is no approver of the request."""
+    submit = request.submitted
+    if submit is None:
+        return None
+    policies = covering_policies(request.facts.tenant, request.facts.objects)
+    code = approver_refusal(request.facts.tenant, policies, account.name, submit.account, submit.contributors)
+    if code is None:
+        return None
+    others = sorted({name for verdict in request.evaluation.policies for name in verdict.can_approve})
+    hint = f"who can: {', '.join(others)}" if others else "nobody can approve it; see: maa show " + request.id
+    return code, _REFUSED[code].format(account.name), hint
+
+
+_REFUSED = {
+    ReasonCode.SELF_APPROVAL: "{} submitted this request, and nobody decides on their own request",
+    ReasonCode.CONTRIBUTOR: "{} contributed to this change, and nobody decides on their own work",
+    ReasonCode.NOT_APPROVER: "{} is in no approver group of the access policies that cover this change",
+    ReasonCode.ACCOUNT_DISABLED: "account {} is disabled",
+    ReasonCode.SERVICE_ACCOUNT: "{} is a service account; only people decide",
+}
+
+
+def _approval_refusal(request: Request) -> Refusal | None:
+    """Why an approval would not help: something that approvals cannot cure."""
+    obstacle = next(iter(request.evaluation.obstacles), None)
+    if obstacle is None:
+        return None
+    return obstacle.code, f"'{request.id}' cannot be approved: {obstacle.message}", f"maa show {request.id}"
+
+
+def _withdrawal_refusal(request: Request, account: Account) -> Refusal | None:
+    approved = any(
+        verdict.account == account.name
+        and verdict.counts
+        and line.event is not None
+        and line.event.action is Action.APPROVE
+        for verdict, line in zip(request.evaluation.events, request.lines, strict=True)
+    )
+    if approved:
+        return None
+    return ReasonCode.NOT_APPROVER, f"{account.name} has no approval on '{request.id}' to withdraw", None
+
+
+def has_approved(request: Request, name: str) -> bool:
+    """Whether an approval of this account stands."""
+    return any(name in verdict.approved_by for verdict in request.evaluation.policies)
+
+
+def _cancel_refusal(request: Request, account: Account) -> Refusal | None:
+    submit = request.submitted
+    if submit is None or submit.account != account.name:
+        who = submit.account if submit is not None else "nobody"
+        return ReasonCode.NOT_REQUESTOR, f"only the requestor, {who}, can cancel this request", None
+    if request.evaluation.status is not Status.NEEDS_APPROVAL:
+        hint = f"an approver can withdraw: maa withdraw {request.id}; or submit again, which voids every approval"
+        return ReasonCode.AWAITING_COMPLETION, f"'{request.id}' is approved already", hint
+    return None
+
+
+def _refuse_if_changed(shown: Request, now: Request) -> None:
+    """After a lost race: sign only what was shown."""
+    before, after = shown.submitted, now.submitted
+    same = (
+        before is not None
+        and after is not None
+        and (before.account, before.justification, before.changes)
+        == (after.account, after.justification, after.changes)
+        and shown.evaluation.change == now.evaluation.change
+        and _vetoes(shown) == _vetoes(now)
+    )
+    if not same:
+        raise NotAllowedError(
+            f"'{shown.id}' changed while you were deciding",
+            hint=f"look again: maa show {shown.id}",
+            code=ReasonCode.STALE_CHANGE,
+        )
+
+
+def _vetoes(request: Request) -> list[bytes]:
+    return [line.raw for line in request.lines if line.event is not None and line.event.action in VETOES]
