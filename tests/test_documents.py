@@ -35,7 +35,7 @@ REFUSED = {
     "e4 tag that means no tag": ("a: ! 1\n", [(1, 4, "forbiddenFeature")]),
     "e4 tag on a key": ("!!str a: 1\n", [(1, 1, "forbiddenFeature")]),
     "e5 two documents": ("a: 1\n---\nb: 2\n", [(2, 1, "forbiddenFeature")]),
-    "e5 a document after the end": ("a: 1\n...\nb: 2\n", [(3, 1, "forbiddenFeature")]),
+    "e5 a document after the end": ("a: 1\n...\n---\nb: 2\n", [(3, 1, "forbiddenFeature")]),
     "e5 version": ("%YAML 1.2\n---\na: 1\n", [(1, 1, "forbiddenFeature")]),
     "e5 tag handle": ("%TAG ! tag:x,2026:\n---\na: 1\n", [(1, 1, "forbiddenFeature")]),
     "e5 unknown directive": ("%FOO\n---\na: 1\n", [(1, 5, "syntax")]),
@@ -66,7 +66,7 @@ REFUSED = {
     "e7 fraction": ("1.5: a\n", [(1, 1, "nonStringKey")]),
     "e7 true": ("true: a\n", [(1, 1, "nonStringKey")]),
     "e7 null": ("null: a\n", [(1, 1, "nonStringKey")]),
-    "e7 nothing": (": a\n", [(1, 1, "nonStringKey")]),
+    "e7 nothing": ("?\n: a\n", [(1, 2, "nonStringKey")]),
     "e7 list": ("? [a]\n: 1\n", [(1, 3, "nonStringKey")]),
     "e7 mapping": ("? {a: 1}\n: 1\n", [(1, 3, "nonStringKey")]),
     "e7 on and yes": ("on: 1\nyes: 2\n", [(1, 1, "ambiguousScalar"), (2, 1, "ambiguousScalar")]),
@@ -107,7 +107,6 @@ PLAIN = {
     "P1D": "P1D",
     "yesterday": "yesterday",
     "nothing": "nothing",
-    "-": None,
     "e3": "e3",
     "v1.2": "v1.2",
     "2026-11-23 notes": "2026-11-23 notes",
@@ -170,9 +169,7 @@ def test_e3_a_time_with_blanks_is_ambiguous_too() -> None:
 @pytest.mark.parametrize(("text", "expected"), PLAIN.items(), ids=repr)
 def test_e3_plain_scalars_follow_the_core_schema(text: str, expected: object) -> None:
     """What every reader takes alike is taken, with its type."""
-    data = read(f"- {text}\n").data if text == "-" else read(f"a: {text}\n").data
-    value = data["a"] if isinstance(data, dict) else data[0][0]  # type: ignore[index]
-    assert (type(value), value) == (type(expected), expected)
+    assert repr(read(f"a: {text}\n").data) == repr({"a": expected})
 
 
 @pytest.mark.parametrize(("text", "expected"), ACCEPTED.values(), ids=ACCEPTED)
@@ -183,7 +180,7 @@ def test_ordinary_yaml_is_read(text: str, expected: object) -> None:
 
 def test_places_are_those_of_values_and_of_keys() -> None:
     """Line and column count from 1, in characters, and are known for every value and every key."""
-    document = read("ä: {b: ü, c: [x,  y]}\nd:\n  - e: 1\n    f:\n")
+    document = read("ä: {b: ü, c: [x,  z]}\nd:\n  - e: 1\n    f:\n")
     assert document.places == {
         (): (1, 1),
         ("ä",): (1, 4),

@@ -339,7 +339,7 @@ def test_an_unset_identity_is_one_clear_error(place: Place) -> None:
     """A name guessed from the machine is nobody's."""
     nobody = {name: value for name, value in place.env.items() if "AUTHOR" not in name and "COMMITTER" not in name}
     with pytest.raises(RepositoryError) as error:
-        Repository.open(place.path, nobody).identity()
+        Repository.open(place.path, {**nobody, "EMAIL": "root@machine.example"}).identity()
     assert code_of(error) == "identityMissing"
 
 
@@ -1031,7 +1031,7 @@ def test_advancing_keeps_unrelated_work(place: Place) -> None:
     place.git("add", "kept2")
     place.write("ignored", "mine")
     place.write("untracked", "mine")
-    (place.path / "a").touch()
+    os.utime(place.path / "a", (0, 0))
     repository = place.open()
     assert repository.would_overwrite(place.path, old, new) == ()
     repository.advance_work_tree(place.path, old, new)
@@ -1234,7 +1234,7 @@ def test_f3_one_stale_lease_moves_nothing(server: Place, clone: Callable[..., Pl
         RefUpdate("refs/heads/absent", old, new),
         RefUpdate("refs/heads/absent", old, None),
     ):
-        with pytest.raises(RemoteError, match=stale.ref.removeprefix("refs/heads/")) as error:
+        with pytest.raises(RemoteError, match=f"moved {stale.ref.removeprefix('refs/heads/')} on origin") as error:
             repository.push([RefUpdate("refs/heads/main", old, new), stale])
         assert (code_of(error), error.value.retry) == ("lostRace", True)
         assert server.open().refs("refs/") == before
@@ -1381,6 +1381,12 @@ def test_run_gives_everything_back(place: Place) -> None:
     assert repository.run("hash-object", "--stdin", input=b"hello\n").text == BLOB
     place.write("below/x", "")
     assert repository.run("rev-parse", "--show-prefix", cwd=place.path / "below").stdout == b"below/\n"
+
+
+def test_git_s_messages_are_read_in_one_language(place: Place) -> None:
+    """Whatever the person's is."""
+    repository = place.open(LC_ALL="de_DE.UTF-8", LANGUAGE="de")
+    assert repository.run("-c", "alias.locale=!echo $LC_ALL $LANGUAGE", "locale").text == "C.UTF-8"
 
 
 def test_edit_text_starts_git_s_editor(place: Place) -> None:

@@ -284,7 +284,9 @@ class _Builder:
         """Refuse what the raw text could not hold and only an escape can have made."""
         found = _FORBIDDEN.search(event.text)
         if found:
-            self._problem(event.place, "forbiddenCharacter", f"the text holds, by an escape, a {_refusal(found[0])[0]}", steps)
+            self._problem(
+                event.place, "forbiddenCharacter", f"the text holds, by an escape, a {_refusal(found[0])[0]}", steps
+            )
 
     def _refuse(self, event: _Event, steps: Steps) -> None:
         for feature in event.refused:

@@ -106,7 +106,15 @@ def _dependent(validator: object, wanted: Mapping[str, list[str]], value: object
             yield from _required(validator, others, value, schema)
 
 
-def _additional(validator: Any, allowed: object, value: object, schema: Mapping[str, Any]) -> _Errors:  # noqa: ANN401 - jsonschema's own class
+def _properties(validator: Any, properties: Mapping[str, object], value: object, _schema: object) -> _Errors:  # noqa: ANN401 - jsonschema's own class
+    for key, schema in properties.items() if isinstance(value, dict) else ():
+        if key in value and schema is False:
+            yield ValidationError(f"key {shown(key)} is not allowed here", "additionalProperties", path=(key,))
+        elif key in value:
+            yield from validator.descend(value[key], schema, path=key, schema_path=key)
+
+
+def _additional(validator: Any, allowed: object, value: object, schema: Mapping[str, Any]) -> _Errors:  # noqa: ANN401 - as above
     known = schema.get("properties", {})
     patterns = [_pattern(pattern) for pattern in schema.get("patternProperties", {})]
     for key, item in value.items() if isinstance(value, dict) else ():
@@ -137,6 +145,7 @@ _OwnValidator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-c
         "additionalProperties": _additional,
         "dependentRequired": _dependent,
         "pattern": _matches,
+        "properties": _properties,
         "propertyNames": _names,
         "required": _required,
         "uniqueItems": _unique,
@@ -174,13 +183,18 @@ def _leaves(error: ValidationError) -> _Errors:
         return
     forms: dict[object, list[ValidationError]] = {}
     for child in error.context:
-        forms.setdefault(child.relative_schema_path[0], []).append(child)
+        forms.setdefault(next(iter(child.relative_schema_path), None), []).append(child)
     fitting = [form for form in forms.values() if not any(_is_mistyped(child) for child in form)]
     if not fitting:
         yield error
         return
-    for child in min(fitting, key=len):
+    for child in min(fitting, key=_distance):
         yield from _leaves(child)
+
+
+def _distance(form: list[ValidationError]) -> tuple[int, int]:
+    """How far a value is from a form: misfits of its own keys weigh more than those further inside."""
+    return sum(len(child.relative_path) <= 1 for child in form), len(form)
 
 
 def _is_mistyped(child: ValidationError) -> bool:

@@ -59,12 +59,11 @@ class CompletedGit:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """The git program with the environment and the folder that it is started in; ``git_dir`` only where it is bare."""
+    """The git program with the environment and the folder that it is started in."""
 
     executable: str
     environment: Mapping[str, str]
     directory: Path
-    git_dir: Path | None = None
 
     @classmethod
     def find(cls, environment: Mapping[str, str], directory: Path) -> "Git":
@@ -101,10 +100,9 @@ class Git:
         Raises:
             RepositoryError: it cannot be started.
         """
-        place = [f"--git-dir={self.git_dir}"] if self.git_dir and cwd is None else []
         try:
             done = subprocess.run(
-                [self.executable, *place, "-c", "core.fsmonitor=false", *arguments],
+                [self.executable, "-c", "core.fsmonitor=false", *arguments],
                 cwd=cwd or self.directory,
                 env={**self.environment, **(extra or {})},
                 capture_output=True,

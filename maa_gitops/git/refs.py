@@ -47,9 +47,8 @@ def update_refs(git: Git, updates: Sequence[RefUpdate], message: str) -> None:
     """
     commands = "".join(f"update {u.ref}\0{u.new or _NONE}\0{u.old or _NONE}\0" for u in updates)
     script = f"start\0{commands}prepare\0commit\0"
-    reason = " ".join(message.split())
     done = git.run(
-        *("update-ref", "--create-reflog", "--no-deref", "-m", reason, "-z", "--stdin"),
+        *("update-ref", "--no-deref", "-m", message, "-z", "--stdin"),
         input=script.encode("utf-8", "surrogateescape"),
     )
     if done.returncode:

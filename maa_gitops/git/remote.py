@@ -63,16 +63,14 @@ def head(git: Git) -> str | None:
 
 def _failed_push(done: CompletedGit) -> MaaError:
     rejected = [line.split("\t") for line in done.text.splitlines() if line.startswith("!")]
-    reasons = [line[-1] for line in rejected if "atomic push fail" not in line[-1]]
+    causes = [line for line in rejected if "atomic push fail" not in line[-1]]  # the others share their fate
+    reasons = [line[-1] for line in causes]
     said = _server_words(done)
     transaction = any("atomic transaction failed" in r or "failed to update ref" in r for r in reasons)
     if any(_STALE.search(r) or LOST_RACE.search(r) for r in reasons) or (transaction and LOST_RACE.search(said)):
-        return RemoteError(
-            f"somebody else moved {_names(rejected)} on {NAME} in the meantime",
-            retry=True,
-            hint="run the command again",
-            code="lostRace",
-        )
+        names = ", ".join(sorted({line[1].partition(":")[2].removeprefix("refs/heads/") for line in causes}))
+        message = f"somebody else moved {names} on {NAME} in the meantime"
+        return RemoteError(message, retry=True, hint="run the command again", code="lostRace")
     if any(r.startswith("[remote rejected]") for r in reasons):
         return RemoteError(f"{NAME} refused the push: {said or '; '.join(reasons)}", code="refused")
     if done.returncode == 1 and not rejected:
@@ -85,9 +83,3 @@ def _server_words(done: CompletedGit) -> str:
     """What the server wrote, in one line."""
     lines = [line.removeprefix("remote:").strip() for line in done.stderr.splitlines() if line.startswith("remote:")]
     return " ".join(line for line in lines if line)
-
-
-def _names(rejected: Sequence[Sequence[str]]) -> str:
-    """The branches that stood in the way, not those that merely shared their fate."""
-    causes = [line for line in rejected if "atomic push fail" not in line[-1]]
-    return ", ".join(sorted({line[1].partition(":")[2].removeprefix("refs/heads/") for line in causes}))

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,7 @@ class Repository(ObjectStore):
             raise _not_opened(directory, found)
         inside, object_format, git_dir = found.text.split("\n", 2)
         work_tree = Path(git.read("rev-parse", "--show-toplevel")) if inside == "true" else None
-        git = Git(
-            git.executable,
-            git.environment,
-            directory=work_tree or Path(git_dir),
-            git_dir=None if work_tree else Path(git_dir),
-        )
+        git = replace(git, directory=work_tree or Path(git_dir))
         _refuse_unsupported(git, object_format)
         return cls(git, Path(git_dir), work_tree, environment)
 
@@ -276,12 +272,12 @@ class Repository(ObjectStore):
                 raise RepositoryError(f"the editor {editor!r} left no text: {error}", code="editorFailed") from error
         if ended.returncode:
             raise RepositoryError(f"the editor {editor!r} ended with {ended.returncode}", code="editorFailed")
-        return "\n".join(line for line in text.splitlines() if not line.startswith("#")).strip()
+        return "\n".join(line for line in text.split("\n") if not line.startswith("#")).strip()
 
 
 def _peeled(reference: "pygit2.Reference") -> Oid:
     """The commit that a ref, or the tag that it points at, means."""
-    import pygit2  # noqa: PLC0415 - slow to import, and not needed before a repository is open
+    import pygit2
 
     return str(reference.peel(pygit2.Commit).id)
 

@@ -169,7 +169,7 @@ class ObjectStore:
 @contextmanager
 def translated(subject: str) -> Iterator[None]:
     """Turn what libgit2 raises about an object or a ref into our errors."""
-    import pygit2  # noqa: PLC0415 - slow to import, and not needed before a repository is open
+    import pygit2
 
     try:
         yield
@@ -200,7 +200,7 @@ def _expect(oid: Oid, found: int, wanted: int) -> None:
 
 
 def _open_libgit2(git_dir: Path) -> "pygit2.Repository":
-    import pygit2  # noqa: PLC0415 - slow to import, and not needed before a repository is open
+    import pygit2
 
     try:
         return pygit2.Repository(str(git_dir), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)

@@ -1,0 +1,632 @@
+"""The shipped schemas, holding documents to them, and reading a tenant's own."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maa_gitops import shipped
+from maa_gitops.documents import Document, check_schema, read_json_schema, read_yaml, schema_names, shipped_schema
+
+PATH = "resources/apps/portal.yaml"
+EXAMPLES = [
+    pytest.param(name, example, id=f"{name}-{index}")
+    for name in schema_names()
+    for index, example in enumerate(shipped_schema(name)["examples"])  # type: ignore[arg-type,var-annotated]
+]
+MAPPINGS = [example for example in EXAMPLES if isinstance(example.values[1], dict)]
+
+
+def document(text: str) -> Document:
+    """A document of a text that is sound YAML."""
+    found, problems = read_yaml(text.encode(), PATH)
+    assert problems == ()
+    assert found is not None
+    return found
+
+
+def problems_of(text: str, schema: Mapping[str, object]) -> list[tuple[int, int, str, str]]:
+    """Line, column, code and message of everything wrong with a text under a schema."""
+    return [
+        (problem.line, problem.column, problem.code, problem.message)
+        for problem in check_schema(document(text), schema)
+    ]
+
+
+def as_yaml(value: object) -> str:
+    """Plain data as YAML of one key a line."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+# --- the shipped schemas themselves ----------------------------------------------------------------------------------
+
+
+def test_every_schema_ships() -> None:
+    """Each kind of document has its schema."""
+    expected = ("access-policy", "account", "app", "assignments", "event", "group", "receipt", "script", "settings")
+    assert schema_names() == expected
+
+
+def test_shipped_files_are_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder inside the package goes before one beside it."""
+    package = tmp_path / "package"
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "a.json").write_bytes(b"beside")
+    package.mkdir()
+    monkeypatch.setattr(shipped, "_PACKAGE", package)
+    assert (shipped.shipped_names("schemas"), shipped.shipped_file("schemas", "a.json")) == (("a.json",), b"beside")
+    (package / "schemas").mkdir()
+    (package / "schemas" / "b.json").write_bytes(b"inside")
+    assert (shipped.shipped_names("schemas"), shipped.shipped_file("schemas", "b.json")) == (("b.json",), b"inside")
+    with pytest.raises(FileNotFoundError):
+        shipped.shipped_file("schemas", "a.json")
+
+
+@pytest.mark.parametrize("name", schema_names())
+def test_e10_every_schema_is_sound_and_stays_in_its_file(name: str) -> None:
+    """The shipped schemas keep to what is asked of a tenant's own."""
+    schema, problems = read_json_schema(shipped.shipped_file("schemas", f"{name}.schema.json"), name)
+    assert problems == ()
+    assert schema == shipped_schema(name)
+
+
+@pytest.mark.parametrize("name", schema_names())
+def test_every_property_is_described(name: str) -> None:
+    """Editors and the reference pages show something for every key."""
+    top: Any = shipped_schema(name)
+    undescribed = [way for way, schema in _properties(top, top) if not schema.get("description")]
+    assert undescribed == []
+    assert top["title"]
+    assert top["description"]
+
+
+@pytest.mark.parametrize("name", schema_names())
+def test_e9_every_mapping_refuses_unknown_keys(name: str) -> None:
+    """Whatever has properties is closed, but for the places that lead on to a closed form."""
+    open_ones = [way for way, schema in _mappings(shipped_schema(name)) if "additionalProperties" not in schema]
+    assert [way for way in open_ones if not way.endswith("runSchedule")] == (
+        ["#"] if name in ("app", "event", "script") else []
+    )
+
+
+def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+    """Every property of a schema, references followed once, conditions left out."""
+    for key, value in schema.items() if isinstance(schema, dict) else ():
+        if key == "properties":
+            for name, inner in value.items():
+                target = top["$defs"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else {}
+                yield f"{way}/{name}", {**target, **inner}
+        if key not in ("examples", "if", "then", "else", "allOf"):
+            yield from _properties(value, top, f"{way}/{key}")
+
+
+def _mappings(schema: Any, way: str = "#") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+    """Every schema with properties, conditions left out."""
+    if isinstance(schema, dict):
+        if "properties" in schema and "type" in schema:
+            yield way, schema
+        for key, value in schema.items():
+            if key not in ("examples", "if", "then", "else", "allOf"):
+                yield from _mappings(value, f"{way}/{key}")
+
+
+def test_definitions_of_one_name_are_equal_everywhere() -> None:
+    """Each file is complete by itself; the copies (assignments in app and script, names) must not drift apart."""
+    definitions: dict[str, Any] = {name: shipped_schema(name).get("$defs", {}) for name in schema_names()}
+    for one, other in combinations(definitions, 2):
+        common = definitions[one].keys() & definitions[other].keys()
+        assert {name: definitions[one][name] for name in common} == {name: definitions[other][name] for name in common}
+    used = definitions["app"].keys() | definitions["script"].keys()
+    assert definitions["assignments"].keys() <= used
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_examples_are_sound(name: str, example: object) -> None:
+    """What the schemas show as an example passes."""
+    assert problems_of(as_yaml(example), shipped_schema(name)) == []
+
+
+@pytest.mark.parametrize(("name", "example"), MAPPINGS)
+def test_e9_an_unknown_key_is_told_at_the_key(name: str, example: dict[str, object]) -> None:
+    """A key that nobody reads is an error where it stands."""
+    found = check_schema(document(as_yaml({**example, "aKeyThatNobodyKnows": 1})), shipped_schema(name))
+    last = as_yaml(example).count("\n")
+    assert [(problem.line, problem.column, problem.code) for problem in found] == [(last, 2, "unknownKey")]
+    assert found[0].subject == "/aKeyThatNobodyKnows"
+
+
+@pytest.mark.parametrize(("name", "example"), MAPPINGS)
+def test_every_required_key_is_missed(name: str, example: dict[str, object]) -> None:
+    """Without one of them, and without all of them, each is told once, at the mapping."""
+    schema = shipped_schema(name)
+    for key in [key for key in example if _is_required(schema, example, key)]:
+        rest = {other: value for other, value in example.items() if other != key}
+        (problem,) = check_schema(document(as_yaml(rest)), schema)
+        assert (problem.line, problem.column, problem.code, problem.subject) == (1, 1, "missingKey", f"/{key}")
+
+
+def _is_required(schema: Any, example: Mapping[str, object], key: str) -> bool:  # noqa: ANN401 - JSON
+    kind = {"approve": "decision"}.get(str(example.get("action")), example.get("type", example.get("action")))
+    form = schema.get("$defs", {}).get(kind, schema)
+    return key in form["required"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["id", "createdDateTime", "lastModifiedDateTime", "uploadState", "publishingState", "isAssigned"]
+    + ["dependentAppCount", "supersedingAppCount", "supersededAppCount", "runSummary", "version"]
+    + ["highestAvailableVersion", "isGlobalScript", "scriptContent", "fileName", "'@odata.type'"],
+)
+@pytest.mark.parametrize(
+    ("name", "example"), [example for example in MAPPINGS if example.values[0] in ("app", "script")]
+)
+def test_read_only_properties_are_refused(name: str, example: dict[str, object], key: str) -> None:
+    """What Graph only reports, or the tool derives, is no part of a resource."""
+    text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in example.items()) + f"{key}: x\n"
+    found = problems_of(text, shipped_schema(name))
+    assert [problem[:3] for problem in found] == [(len(example) + 1, 1, "unknownKey")]
+
+
+# --- what the schemas say --------------------------------------------------------------------------------------------
+
+ALICE = "displayName: Alice\nsigningKeys: []\n"
+POLICY = "displayName: Apps\nprofileType: app\napproverGroups: [a]\n"
+SETTINGS = "version: 1\ntenant: contoso\nprotectedBranch: main\n"
+WEB_APP = "type: webApp\ndisplayName: x\npublisher: p\nappUrl: https://x.example\n"
+WIN_GET = (
+    "{type: winGetApp, displayName: x, description: z, publisher: p, packageIdentifier: P,"
+    " installExperience: {runAsAccount: system}}"
+)
+SCRIPT = "type: deviceManagementScript\ndisplayName: x\nrunAsAccount: system\nscriptFile: x.ps1\n"
+NAME = "a name of lower-case letters, digits, '-' and '_' (at most 64, the first a letter or digit)"
+INTENTS = "expected one of available, required, uninstall, availableWithoutEnrollment"
+
+# schema, document, problems
+REFUSED: list[tuple[str, str, list[tuple[int, int, str, str]]]] = [
+    # settings
+    (
+        "settings",
+        "version: 1.0\ntenant: -x\nprotectedBranch: a..b\nrequests: {expireAfterDays: 400, completeBy: nobody}\n",
+        [
+            (1, 10, "invalidValue", "version: expected an integer, found 1.0"),
+            (2, 9, "invalidValue", "tenant: expected a tenant's name: letters, digits, '.', '_' and '-' "
+             "(at most 128, the first a letter or digit), found '-x'"),
+            (3, 18, "invalidValue", "protectedBranch: expected a branch name like main or release/2026, found 'a..b'"),
+            (4, 29, "invalidValue", "requests.expireAfterDays: expected at most 365, found 400"),
+            (4, 46, "invalidValue", "requests.completeBy: expected one of anyone, requestor, found 'nobody'"),
+        ],
+    ),
+    ("settings", SETTINGS.replace("1", "2"), [(1, 10, "invalidValue", "version: expected exactly 1, found 2")]),
+    ("settings", SETTINGS.replace("1", "true"), [(1, 10, "invalidValue", "version: expected an integer, found true")]),
+    ("settings", SETTINGS + "requests:\n", [(4, 10, "invalidValue", "requests: expected a mapping, found nothing")]),
+    (
+        "settings",
+        SETTINGS + "requests: {expireAfterDays: 0, expireAfter: 3}\n",
+        [
+            (4, 29, "invalidValue", "requests.expireAfterDays: expected at least 1, found 0"),
+            (4, 32, "unknownKey", "requests: unknown key 'expireAfter'; did you mean 'expireAfterDays'?"),
+        ],
+    ),
+    (
+        "settings",
+        SETTINGS + "targets:\n  Local: {provider: local}\n  b: {path: x}\n",
+        [
+            (5, 3, "invalidKey", f"targets: expected {NAME}, found 'Local'"),
+            (6, 6, "missingKey", "targets.b: key 'provider' is missing"),
+        ],
+    ),
+    (
+        "settings",
+        SETTINGS + "profileTypes: {compliancePolicy: {folder: a, schema: ../x.schema.json}}\n",
+        [(4, 54, "invalidValue", "profileTypes.compliancePolicy.schema: expected a file like "
+          "schemas/compliance-policy.schema.json, found '../x.schema.json'")],
+    ),
+    # account
+    ("account", ALICE, [(2, 14, "invalidValue", "signingKeys: has 0 entries, expected at least 1")]),
+    ("account", ALICE + "enabled: true\n", [(2, 14, "invalidValue", "signingKeys: has 0 entries, expected at least 1")]),
+    ("account", ALICE + "enabled: false\n", []),
+    ("account", ALICE + "github: {login: alice, id: 1}\n", []),
+    (
+        "account",
+        ALICE + "enabled: false\nroles: [deployer, admin, deployer]\ngithub: {login: a b, id: '1'}\n",
+        [
+            (4, 19, "invalidValue", "roles[1]: expected one of intuneServiceAdministrator, globalAdministrator, deployer, "
+             "attestor, found 'admin'"),
+            (4, 26, "invalidValue", "roles[2]: 'deployer' is listed twice"),
+            (5, 17, "invalidValue", "github.login: expected a GitHub login, found 'a b'"),
+            (5, 26, "invalidValue", "github.id: expected an integer, found '1'"),
+        ],
+    ),
+    (
+        "account",
+        "displayName: ' Alice'\nsigningKeys: [ssh-dss AAAA]\nuserPrincipalName: alice\n",
+        [
+            (1, 14, "invalidValue", "displayName: expected one line of text without blanks around it, found ' Alice'"),
+            (2, 15, "invalidValue", "signingKeys[0]: expected an SSH public key in one line, as in a .pub file, "
+             "found 'ssh-dss AAAA'"),
+            (3, 20, "invalidValue", "userPrincipalName: expected an e-mail address, found 'alice'"),
+        ],
+    ),
+    # group
+    ("group", "displayName: x\nmembers: []\n", []),
+    ("group", "displayName: x\nmembers: bob\n", [(2, 10, "invalidValue", "members: expected a list, found 'bob'")]),
+    (
+        "group",
+        "displayName: 2026\nmembers: [Bob, true]\n",
+        [
+            (1, 14, "invalidValue", "displayName: expected a string, found 2026: quote it"),
+            (2, 11, "invalidValue", f"members[0]: expected {NAME}, found 'Bob'"),
+            (2, 16, "invalidValue", "members[1]: expected a string, found true: quote it"),
+        ],
+    ),
+    # access policy: S37, S38, S39, S41, S42
+    (
+        "access-policy",
+        f"displayName: {'x' * 129}\ndescription: {'y' * 1025}\nprofileType: [app, script]\napproverGroups: []\n",
+        [
+            (1, 14, "invalidValue", "displayName: has 129 characters, expected at most 128"),
+            (2, 14, "invalidValue", "description: has 1025 characters, expected at most 1024"),
+            (3, 14, "invalidValue", "profileType: expected a string, found a list"),
+            (4, 17, "invalidValue", "approverGroups: has 0 entries, expected at least 1"),
+        ],
+    ),
+    (
+        "access-policy",
+        POLICY + "requiredApprovals: 0\nexcludedGroups: [b]\nscope: []\n",
+        [
+            (4, 20, "invalidValue", "requiredApprovals: expected at least 1, found 0"),
+            (5, 1, "unknownKey", "unknown key 'excludedGroups'; did you mean 'approverGroups'?"),
+            (6, 8, "invalidValue", "scope: has 0 entries, expected at least 1"),
+        ],
+    ),
+    (
+        "access-policy",
+        POLICY + "requiredApprovals: true\nscope: ['a?b']\nattested: 1\n",
+        [
+            (4, 20, "invalidValue", "requiredApprovals: expected an integer, found true"),
+            (5, 9, "invalidValue", "scope[0]: expected a pattern of letters, digits, '.', '_', '-', '/' and '*', "
+             "found 'a?b'"),
+            (6, 11, "invalidValue", "attested: expected true or false, found 1"),
+        ],
+    ),
+    ("access-policy", POLICY + "requiredApprovals: 2.0\n", [
+        (4, 20, "invalidValue", "requiredApprovals: expected an integer, found 2.0")]),
+    # app
+    ("app", "displayName: x\n", [(1, 1, "missingKey", "key 'type' is missing")]),
+    ("app", "type: win32LobApp\n", [(1, 7, "invalidValue", "type: expected one of winGetApp, webApp, officeSuiteApp, "
+      "iosStoreApp, androidStoreApp, found 'win32LobApp'")]),
+    ("app", "just text\n", [(1, 1, "invalidValue", "expected a mapping, found 'just text'")]),
+    (
+        "app",
+        WEB_APP + "packageIdentifier: x\nroleScopeTagIds: [0]\n",
+        [
+            (5, 1, "unknownKey", "unknown key 'packageIdentifier'; expected one of appUrl, assignments, description, "
+             "developer, displayName, informationUrl, isFeatured, largeIcon, notes, owner, privacyInformationUrl, "
+             "publisher, …"),
+            (6, 19, "invalidValue", "roleScopeTagIds[0]: expected a string, found 0: quote it"),
+        ],
+    ),
+    ("app", "type: officeSuiteApp\ndisplayName: x\npublisher: p\nofficeConfigurationXml: PGE+\n", []),
+    (
+        "app",
+        "type: officeSuiteApp\ndisplayName: x\npublisher: p\nproductIds: [o365ProPlusRetail]\n",
+        [
+            (1, 1, "missingKey", "key 'officePlatformArchitecture' is missing"),
+            (1, 1, "missingKey", "key 'updateChannel' is missing"),
+        ],
+    ),
+    # assignments, as apps have them
+    (
+        "app",
+        WEB_APP + "assignments:\n- {intent: requierd, target: {group: A}}\n- target: {group: A, allUsers: true}\n"
+        "- {intent: required, target: {}}\n- {intent: required, target: {allDevices: false}}\n"
+        "- {intent: required, target: {group: A}, settings: {}}\n- {intent: required, target: {groupId: A}}\n",
+        [
+            (6, 12, "invalidValue", f"assignments[0].intent: {INTENTS}, found 'requierd'"),
+            (7, 3, "missingKey", "assignments[1]: key 'intent' is missing"),
+            (7, 11, "invalidValue", "assignments[1].target: has 2 keys, expected at most 1"),
+            (8, 30, "invalidValue", "assignments[2].target: has 0 keys, expected at least 1"),
+            (9, 43, "invalidValue", "assignments[3].target.allDevices: expected exactly true, found false"),
+            (10, 42, "unknownKey", "assignments[4]: unknown key 'settings'; expected one of intent, target"),
+            (11, 31, "unknownKey", "assignments[5].target: unknown key 'groupId'; did you mean 'group'?"),
+        ],
+    ),
+    (
+        "app",
+        WIN_GET.replace("}}", "}, assignments: [{intent: required, target: {group: A}, settings: {notifications: hideAll,"
+        " installTimeSettings: {deadlineDateTime: '2026-13-01T00:00:00Z'}}}]}"),
+        [(1, 255, "invalidValue", "assignments[0].settings.installTimeSettings.deadlineDateTime: expected a time in UTC "
+          "like 2026-11-23T10:00:00Z, found '2026-13-01T00:00:00Z'")],
+    ),
+    # script
+    (
+        "script",
+        SCRIPT.replace("x.ps1", "../x.ps1") + "assignments: [{intent: required, target: {allUsers: true}}]\n",
+        [
+            (4, 13, "invalidValue", "scriptFile: expected a file beside this one, like set-time-zone.ps1, "
+             "found '../x.ps1'"),
+            (5, 16, "unknownKey", "assignments[0]: unknown key 'intent'; expected target"),
+        ],
+    ),
+    ("script", SCRIPT.replace("x.ps1", "x.yaml"), [(4, 13, "invalidValue", "scriptFile: expected a file beside this one, "
+      "like set-time-zone.ps1, found 'x.yaml'")]),
+    (
+        "script",
+        "{type: deviceHealthScript, displayName: x, publisher: p, runAsAccount: root, detectionScriptFile: x.d.ps1,\n"
+        "assignments: [{target: {group: A}, runSchedule: {type: deviceHealthScriptDailySchedule, interval: 0, date: x}},\n"
+        "{target: {group: B}, runSchedule: {type: deviceHealthScriptHourlySchedule, interval: 24}},\n"
+        "{target: {group: C}, runSchedule: {type: weekly}}]}\n",
+        [
+            (1, 72, "invalidValue", "runAsAccount: expected one of system, user, found 'root'"),
+            (2, 49, "missingKey", "assignments[0].runSchedule: key 'time' is missing"),
+            (2, 49, "missingKey", "assignments[0].runSchedule: key 'useUtc' is missing"),
+            (2, 99, "invalidValue", "assignments[0].runSchedule.interval: expected at least 1, found 0"),
+            (2, 102, "unknownKey", "assignments[0].runSchedule: unknown key 'date'; did you mean 'time'?"),
+            (3, 86, "invalidValue", "assignments[1].runSchedule.interval: expected at most 23, found 24"),
+            (4, 42, "invalidValue", "assignments[2].runSchedule.type: expected one of deviceHealthScriptDailySchedule, "
+             "deviceHealthScriptHourlySchedule, deviceHealthScriptRunOnceSchedule, found 'weekly'"),
+        ],
+    ),
+    # assignments by themselves: the form that comes closest is told
+    ("assignments", "- {target: {group: A}, runSchedule: {type: deviceHealthScriptHourlySchedule}}\n",
+     [(1, 37, "missingKey", "[0].runSchedule: key 'interval' is missing")]),
+    ("assignments", "- All Staff\n", [(1, 3, "invalidValue", "[0]: expected a mapping, found 'All Staff'")]),
+    ("assignments", "- {target: {group: A}}\n- {target: {group: A}}\n", [
+        (2, 3, "invalidValue", "[1]: a mapping is listed twice")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), REFUSED)
+def test_what_a_schema_refuses_is_told_where_and_why(
+    name: str, text: str, expected: list[tuple[int, int, str, str]]
+) -> None:
+    """Each row has exactly these problems, all at once and sorted."""
+    assert problems_of(text, shipped_schema(name)) == expected
+
+
+def example(name: str, action: str) -> dict[str, Any]:
+    """The example of an event or a receipt with this action."""
+    examples: Any = shipped_schema(name)["examples"]
+    return dict(next(value for value in examples if value["action"] == action))
+
+
+@pytest.mark.parametrize(
+    ("action", "change", "subjects"),
+    [
+        ("submit", {"changes": []}, ["/changes"]),
+        ("submit", {"justification": " \n "}, ["/justification"]),
+        ("submit", {"justification": "x" * 1025}, ["/justification"]),
+        ("submit", {"justification": "a\tb"}, ["/justification"]),
+        ("submit", {"contributors": ["a", "a"]}, ["/contributors/1"]),
+        ("submit", {"change": "sha256:" + "0" * 64}, ["/change"]),
+        ("submit", {"attestedBy": "forge"}, ["/evidence"]),
+        ("submit", {"at": "2026-11-23T24:00:00Z"}, ["/at"]),
+        ("submit", {"base": "8c6d3b0"}, ["/base"]),
+        ("submit", {"version": True}, ["/version"]),
+        ("approve", {"previous": "sha256:" + "0" * 64 + "\n"}, ["/previous"]),
+        ("approve", {"justification": "x"}, ["/justification"]),
+        ("approve", {"notes": None}, ["/notes"]),
+        ("approve", {"notes": ""}, ["/notes"]),
+        ("reject", {"evidence": {"source": "gitlab"}}, [*("/evidence/" + k for k in ("commit", "login", "source")),
+                                                      "/evidence/url", "/evidence/userId"]),
+        ("complete", {"notes": "x"}, ["/notes"]),
+        ("complete", {"attestedBy": "forge"}, ["/attestedBy"]),
+        ("complete", {"action": "merge"}, ["/action"]),
+        ("complete", {"signature": "x"}, ["/signature"]),
+    ],
+)  # fmt: skip
+def test_events_have_the_fields_of_their_action(action: str, change: dict[str, object], subjects: list[str]) -> None:
+    """A field that is wrong, missing or another action's is refused."""
+    found = check_schema(document(as_yaml({**example("event", action), **change})), shipped_schema("event"))
+    assert sorted(problem.subject for problem in found) == subjects
+
+
+@pytest.mark.parametrize(
+    ("change", "fine"),
+    [
+        ({"mode": "100644", "old": None, "new": "a" * 64}, True),
+        ({"mode": "120000", "old": "b" * 64, "new": "a" * 64}, True),
+        ({"mode": None, "old": "b" * 64, "new": None}, True),
+        ({"mode": "100644", "old": "b" * 64, "new": None}, False),
+        ({"mode": None, "old": "b" * 64, "new": "a" * 64}, False),
+        ({"mode": None, "old": None, "new": None}, False),
+        ({"mode": "160000", "old": None, "new": "a" * 64}, False),
+        ({"mode": "100644", "old": None, "new": "sha256:" + "a" * 64}, False),
+    ],
+)
+def test_h15_a_change_has_a_mode_if_and_only_if_there_is_a_new_file(change: dict[str, object], fine: bool) -> None:
+    """A deletion with a mode, a change from nothing to nothing and a submodule are refused."""
+    event = {**example("event", "submit"), "changes": [{"path": "a", **change}]}
+    assert (not check_schema(document(as_yaml(event)), shipped_schema("event"))) is fine
+
+
+def test_a_first_receipt_names_no_previous_one() -> None:
+    """``previous`` is the one field of a receipt that may be absent."""
+    receipt = example("receipt", "apply")
+    assert (
+        check_schema(
+            document(as_yaml({k: v for k, v in receipt.items() if k != "previous"})), shipped_schema("receipt")
+        )
+        == ()
+    )
+    wrong = {
+        **receipt,
+        "failed": ["payroll"],
+        "outcomes": [{"object": "app/x", "operation": "edit", "outcome": "maybe"}],
+    }
+    found = check_schema(document(as_yaml(wrong)), shipped_schema("receipt"))
+    assert [problem.subject for problem in found] == ["/outcomes/0/outcome", "/failed/0"]
+
+
+# --- JSON Schema in general ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "message"),
+    [
+        ({"type": ["string", "null"]}, "1", "expected a string or nothing, found 1: quote it"),
+        ({"type": "number"}, "true", "expected a number, found true"),
+        ({"enum": [1, None, "x"]}, "true", "expected one of 1, null, x, found true"),
+        ({"const": 1}, "true", "expected exactly 1, found true"),
+        ({"exclusiveMinimum": 0}, "0", "expected more than 0, found 0"),
+        ({"exclusiveMaximum": 0}, "0.5", "expected less than 0, found 0.5"),
+        ({"maxItems": 1}, "[a, b]", "has 2 entries, expected at most 1"),
+        ({"multipleOf": 2}, "3", "does not keep to multipleOf 2"),
+        ({"not": {"type": "integer"}}, "3", 'does not keep to not {"type": "integer"}'),
+        ({"properties": {"a": False}}, "a: 1", "key 'a' is not allowed here"),
+        ({"anyOf": [False, {"type": "integer"}]}, "{}", "expected an integer, found a mapping"),
+        ({"items": False}, "[a]", "is not allowed here"),
+        ({"unevaluatedProperties": False}, "a: 1", "Unevaluated properties are not allowed ('a' was unexpected)"),
+        ({"dependentRequired": {"a": ["b"]}}, "a: 1", "key 'b' is missing"),
+        ({"additionalProperties": {"type": "string"}}, "a: 1", "a: expected a string, found 1: quote it"),
+        ({"patternProperties": {"^x-": {}}, "additionalProperties": False}, "x-a: 1\nb: 1", "unknown key 'b'"),
+        ({"pattern": "^[$]a\\$$"}, "x", "expected a text like ^[$]a\\$$, found 'x'"),
+        ({"anyOf": [{"type": "string"}, {"type": ["integer", "null"]}]}, "[a]",
+         "expected a string or an integer or nothing, found a list"),
+        ({"oneOf": [{"type": "integer"}, {"minimum": 3}]}, "3", "fits more than one of the forms allowed here"),
+        ({"oneOf": [{"type": "string"}, {"properties": {"a": {"const": 1}}}]}, "a: 2", "a: expected exactly 1, found 2"),
+        ({"anyOf": [{"anyOf": [{"required": ["a", "b"]}, {"required": ["c"]}]}, {"required": ["d", "e"]}]}, "{}",
+         "key 'c' is missing"),
+        ({"if": {"required": ["a"]}, "then": {"required": ["b"]}}, "a: 1", "key 'b' is missing"),
+    ],
+)  # fmt: skip
+def test_messages_are_for_people(schema: dict[str, object], text: str, message: str) -> None:
+    """What was found and what was expected, of the form that comes closest."""
+    assert [problem[3] for problem in problems_of(text, schema)] == [message]
+
+
+def test_a_pattern_ends_where_the_text_ends() -> None:
+    """``$`` does not overlook a line feed at the end, and digits are ASCII digits."""
+    assert problems_of("|\n  1\n", {"pattern": "^\\d$"}) != []
+    assert problems_of("'٣'", {"pattern": "^\\d$"}) != []
+    assert problems_of("'3'", {"pattern": "^\\d$"}) == []
+    assert problems_of("a$", {"pattern": "^[a$]+$"}) == []
+
+
+def test_e3_an_integer_is_an_integer_below_a_reference_to_the_top_too() -> None:
+    """1.0 and true are none, however the schema gets there."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "properties": {"size": {"type": "integer"}, "next": {"$ref": "#"}},
+    }
+    assert [problem[:3] for problem in problems_of("size: 1\nnext: {size: 1.0, next: {size: true}}\n", schema)] == [
+        (2, 14, "invalidValue"),
+        (2, 32, "invalidValue"),
+    ]
+
+
+def test_a_document_without_places_is_checked_all_the_same() -> None:
+    """Data from elsewhere has its problems at no line."""
+    (problem,) = check_schema(Document("record", {"a": 1}, {}, {}), {"additionalProperties": False})
+    assert (problem.line, problem.column, problem.code, problem.subject) == (0, 0, "unknownKey", "/a")
+
+
+def test_a_document_that_is_wrong_everywhere_is_not_checked_to_its_end() -> None:
+    """A hundred problems are told."""
+    assert len(problems_of("- a\n" * 1000, {"items": {"type": "integer"}})) == 100
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """A server on the loopback, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"true")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/schema.json", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_e10_a_remote_reference_is_never_fetched(listener: tuple[str, list[str]], tmp_path: Path) -> None:
+    """It is a problem, and neither server nor file is asked."""
+    url, asked = listener
+    (tmp_path / "schema.json").write_text("true")
+    for target in (url, (tmp_path / "schema.json").as_uri(), "other.schema.json"):
+        for schema in ({"$ref": target}, {"$id": url, "$ref": target + "#x"}, {"$dynamicRef": target}):
+            (problem,) = check_schema(document("a: 1\n"), schema)
+            assert (problem.line, problem.column, problem.code) == (1, 1, "invalidSchema")
+            assert read_json_schema(json.dumps(schema).encode(), "schemas/x.schema.json")[0] is None
+    assert asked == []
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"type": "text"}, {"pattern": "("}, {"pattern": "a{99999999999}"}])
+def test_a_schema_that_cannot_be_used_is_a_problem(schema: dict[str, object]) -> None:
+    """An endless reference, an unknown type, a broken pattern: none of them raises."""
+    (problem,) = check_schema(document("text\n"), schema)
+    assert problem.code == "invalidSchema"
+
+
+# --- a tenant's own schemas ------------------------------------------------------------------------------------------
+
+OWN_REFUSED = {
+    "no JSON": ("type: object\n", [(1, 1, "syntax")]),
+    "comment": ('{"type": "object"} # text\n', [(1, 20, "syntax")]),
+    "unquoted key": ('{type: "object"}\n', [(1, 2, "syntax")]),
+    "NaN": ('{"const": NaN}\n', [(1, 1, "syntax")]),
+    "key twice": ('{"type": "object",\n "type": "string"}\n', [(2, 2, "duplicateKey")]),
+    "text": ('"object"\n', [(1, 1, "invalidSchema")]),
+    "true": ("true\n", [(1, 1, "invalidSchema")]),
+    "too large": (" " * 1024 * 1024 + "{}", [(0, 0, "tooLarge")]),
+    "too deep": ('{"not": ' * 100_000, [(1, 257, "tooDeep")]),
+    "unknown type": ('{"properties": {"a": {"type": "text"}}}', [(1, 31, "invalidSchema")]),
+    "two things wrong": ('{"minLength": -1,\n "required": "a"}', [(1, 15, "invalidSchema"), (2, 14, "invalidSchema")]),
+    "another dialect": ('{"$schema": "http://json-schema.org/draft-07/schema#"}', [(1, 13, "invalidSchema")]),
+    "another dialect inside": (
+        '{"not": {"$schema": "https://json-schema.org/draft/2020-12/schema"}}',
+        [(1, 21, "invalidSchema")],
+    ),
+    "another identity inside": ('{"not": {"$id": "https://x.example/y"}}', [(1, 17, "invalidSchema")]),
+    "remote reference": ('{"$ref": "https://x.example/y"}', [(1, 10, "invalidSchema")]),
+    "reference to a file": ('{"items": {"$ref": "b.schema.json"}}', [(1, 20, "invalidSchema")]),
+    "reference to nothing": ('{"$ref": "#/$defs/a", "$defs": {}}', [(1, 10, "invalidSchema")]),
+    "reference to what is no schema": ('{"$ref": "#/title", "title": "x"}', [(1, 10, "invalidSchema")]),
+    "broken pattern": ('{"pattern": "("}', [(1, 13, "invalidSchema")]),
+    "endless pattern": ('{"pattern": "' + "(" * 20_000 + '"}', [(1, 13, "invalidSchema")]),
+    "broken key pattern": ('{"patternProperties": {"(": {}}}', [(1, 23, "invalidSchema")]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), OWN_REFUSED.values(), ids=OWN_REFUSED)
+def test_e10_a_broken_schema_is_refused_at_its_place(text: str, expected: list[tuple[int, int, str]]) -> None:
+    """Each row of the table is refused, with exactly these problems."""
+    schema, problems = read_json_schema(text.encode(), "schemas/x.schema.json")
+    assert schema is None
+    assert [(problem.line, problem.column, problem.code) for problem in problems] == expected
+
+
+def test_a_sound_schema_is_read() -> None:
+    """References within the file, patterns, and properties named like keywords are fine."""
+    text = """{
+      "$schema": "https://json-schema.org/draft/2020-12/schema",
+      "$id": "https://contoso.example/compliance-policy",
+      "type": "object",
+      "properties": {"$ref": {"$ref": "#/$defs/name"}, "pattern": {"pattern": "^[a-z]+$"}, "next": {"$ref": "#"}},
+      "additionalProperties": false,
+      "$defs": {"name": {"type": "string"}}
+    }"""
+    schema, problems = read_json_schema(text.encode(), "schemas/x.schema.json")
+    assert problems == ()
+    assert schema == json.loads(text)
+    assert problems_of("{$ref: a, next: {pattern: a, next: {}}}", schema or {}) == []
+    assert [problem[:3] for problem in problems_of("{$ref: 1, next: {pattern: 'A'}}", schema or {})] == [
+        (1, 8, "invalidValue"),
+        (1, 27, "invalidValue"),
+    ]
