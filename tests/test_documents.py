@@ -2,9 +2,11 @@
 
 import json
 import re
+import unicodedata
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maa_gitops.documents import Document, read_yaml
@@ -13,14 +15,14 @@ PATH = "policies/apps.yaml"
 
 # what it is: the text, and line, column and code of every problem
 REFUSED = {
-    # E1: the last one wins with many readers
+    # the last one wins with many readers
     "e1 a key twice": ("a: 1\nb: 2\na: 3\n", [(3, 1, "duplicateKey")]),
     "e1 a key twice, once quoted": ("a: 1\n'a': 2\n", [(2, 1, "duplicateKey")]),
     "e1 a key twice, once by an escape": ('approvers: 1\n"approv\\x65rs": 2\n', [(2, 1, "duplicateKey")]),
     "e1 a key twice, deep inside": ("a:\n  - {b: 1, b: 2}\n", [(2, 12, "duplicateKey")]),
     "e1 two keys twice": ("a: 1\nb: 1\na: 2\nb: 2\n", [(3, 1, "duplicateKey"), (4, 1, "duplicateKey")]),
     "e1 a key three times": ("a: 1\na: 2\na: 3\n", [(2, 1, "duplicateKey"), (3, 1, "duplicateKey")]),
-    # E2: one text that stands for another
+    # one text that stands for another
     "e2 anchor": ("a: &x 1\n", [(1, 4, "forbiddenFeature")]),
     "e2 anchor on a list": ("a: &x [1]\n", [(1, 4, "forbiddenFeature")]),
     "e2 anchor on a key": ("&x a: 1\n", [(1, 1, "forbiddenFeature")]),
@@ -29,7 +31,7 @@ REFUSED = {
     "e2 alias as a key": ("*x : 1\n", [(1, 1, "nonStringKey"), (1, 1, "forbiddenFeature")]),
     "e2 list that holds itself": ("&x [*x]\n", [(1, 1, "forbiddenFeature"), (1, 5, "forbiddenFeature")]),
     "e2 merge key": ("<<: {a: 1}\n", [(1, 1, "forbiddenFeature")]),
-    # E4, E5
+    # what changes how the rest is read
     "e4 tag": ("a: !!str 1\n", [(1, 4, "forbiddenFeature")]),
     "e4 tag of one's own": ("- !x {}\n", [(1, 3, "forbiddenFeature")]),
     "e4 tag that means no tag": ("a: ! 1\n", [(1, 4, "forbiddenFeature")]),
@@ -39,7 +41,7 @@ REFUSED = {
     "e5 version": ("%YAML 1.2\n---\na: 1\n", [(1, 1, "forbiddenFeature")]),
     "e5 tag handle": ("%TAG ! tag:x,2026:\n---\na: 1\n", [(1, 1, "forbiddenFeature")]),
     "e5 unknown directive": ("%FOO\n---\na: 1\n", [(1, 5, "syntax")]),
-    # E6: characters
+    # what hides in plain sight
     "e6 NUL": ("a: \0\n", [(1, 4, "forbiddenCharacter")]),
     "e6 byte order mark": ("\ufeffa: 1\n", [(1, 1, "forbiddenCharacter")]),
     "e6 carriage returns, told once": ("a: 1\r\nb: 2\r\n", [(1, 5, "forbiddenCharacter")]),
@@ -61,7 +63,7 @@ REFUSED = {
     "e6 carriage return by an escape": ('a: "\\r"\n', [(1, 4, "forbiddenCharacter")]),
     "e6 zero width by an escape in a key": ('"a\\u200b": 1\n', [(1, 1, "forbiddenCharacter")]),
     "e6 half a character by an escape": ('a: "\\ud83d"\n', [(1, 7, "syntax")]),
-    # E7: keys
+    # keys that are no text
     "e7 number": ("1: a\n", [(1, 1, "nonStringKey")]),
     "e7 fraction": ("1.5: a\n", [(1, 1, "nonStringKey")]),
     "e7 true": ("true: a\n", [(1, 1, "nonStringKey")]),
@@ -83,10 +85,10 @@ REFUSED = {
 
 AMBIGUOUS = """
 y Y n N yes Yes YES no No NO on On ON off Off OFF True TRUE False FALSE Null NULL ~ = <<
-012 00 08 -012 0o17 0O17 0x1F 0XAB 0b101 -0x1 1_000 1,000 +1 1. .5 -.5 +.5 1e3 1E3 1e+3 1.5e3 1.e5 1.5.2 192.168.0.1
+012 00 08 -012 0o17 0O17 0x1F 0XAB 0b101 -0x1 1_000 1,000 +1 1. .5 -.5 . +.5 1e3 1E3 1e+3 1.5e3 1.e5 1.5.2 192.168.0.1
 1:30 190:20:30 20:30.15 8080:80 .inf -.Inf +.INF .nan .NaN .NAN 1234567890123456789 -1234567890123456789 1.0e+999
 2001-01-01 2001-1-1 2001-12-14t21:59:43.10-05:00 2026-11-23T10:00:00Z
-""".split()
+"""
 
 PLAIN = {
     "true": True,
@@ -153,7 +155,7 @@ def test_e1_to_e7_what_readers_could_take_differently_is_refused_at_its_place(
     assert problems_of(text) == sorted(expected)
 
 
-@pytest.mark.parametrize("text", AMBIGUOUS)
+@pytest.mark.parametrize("text", AMBIGUOUS.split())
 def test_e3_ambiguous_scalars_must_be_quoted(text: str) -> None:
     """An unquoted text that other readers take differently is an error; in quotes it is text."""
     if text != "<<":
@@ -219,6 +221,24 @@ def test_messages_say_what_to_do_and_stay_short() -> None:
     assert len(problem.message) < 120
 
 
+def test_e6_no_character_that_hides_is_read() -> None:
+    """Of Unicode's control, format and separator characters only tab, line feed and those with a shape are read."""
+    shaped = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13456)}
+    read_here = {
+        code
+        for code in range(0x110000)
+        if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")
+        and read_yaml(f"'{chr(code)}'".encode(), PATH)[0] is not None
+    }
+    assert read_here - shaped == {0x09, 0x0A}
+
+
+def test_e1_a_repeated_key_names_the_line_of_the_first() -> None:
+    """However often it is repeated."""
+    problems = read_yaml(b"a: 1\na: 2\na: 3\n", PATH)[1]
+    assert [problem.message for problem in problems] == ["key 'a' stands twice, first in line 1"] * 2
+
+
 def test_e6_what_is_not_utf8_is_refused_at_its_place() -> None:
     """A byte that is no UTF-8 is told with its line and column; UTF-16 and lone surrogates are none."""
     (problem,) = read_yaml("ok: ü\nx: ".encode() + b"\xff\n", PATH)[1]
@@ -255,6 +275,7 @@ def test_reading_stops_after_a_hundred_problems() -> None:
     assert problems[-1].code == "tooManyProblems"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_raise(data: bytes) -> None:
     """There is a document or there are problems, never both, never neither, never an exception."""
@@ -263,6 +284,7 @@ def test_no_bytes_make_the_reader_raise(data: bytes) -> None:
     assert list(problems) == sorted(problems)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab01-+.:,#&*!|>'\"%@`?{}[]<=~ \n\t\\xuyno", max_size=60))
 def test_no_text_makes_the_reader_raise(text: str) -> None:
     """The same for texts that are nearly YAML."""
@@ -271,6 +293,15 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
     for problem in problems:
         assert problem.line >= 1
         assert problem.column >= 1
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.text(alphabet="0123456789+-.,:_eExXoObBtTzZ yYnNfFaAlLsSuUrRiI~=<", min_size=1, max_size=12))
+def test_e3_what_is_taken_unquoted_is_taken_alike_by_a_reader_of_yaml_1_1(text: str) -> None:
+    """PyYAML's own reader gives every text that is not refused the same value of the same type."""
+    document, _ = read_yaml(f"a: {text}\n".encode(), PATH)
+    if document is not None:
+        assert repr(document.data) == repr(yaml.safe_load(f"a: {text}\n"))
 
 
 UNREFUSED = st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp", "Cn"], include_characters="\n\t")
@@ -284,6 +315,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_json_is_read_as_what_it_says(value: object) -> None:
     """Plain data written as JSON comes back equal, its types included."""

@@ -4,7 +4,7 @@ What is wrong is found in ``validation``; here it gets its place in the file.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 from maa_gitops.documents.strict_yaml import Document, Place, Steps, pointer, read_yaml, shown
@@ -35,7 +35,7 @@ def shipped_schema(name: str) -> Mapping[str, object]:
 
 def check_schema(document: Document, schema: Mapping[str, object]) -> tuple[Problem, ...]:
     """Every problem of a document under a schema, sorted. A schema that cannot be used is one of them."""
-    from maa_gitops.documents.validation import violations  # noqa: PLC0415 - slow, and not every command needs it
+    from maa_gitops.documents.validation import violations  # slow, and not every command needs it
 
     return tuple(
         sorted(
@@ -87,51 +87,45 @@ def _json_problems(data: bytes, document: Document) -> Iterator[Problem]:
 
 
 def _schema_problems(document: Document, schema: Mapping[str, object]) -> tuple[Problem, ...]:
-    from maa_gitops.documents.validation import META_SCHEMA  # noqa: PLC0415 - as above
+    from maa_gitops.documents.validation import META_SCHEMA
 
     wrong = (
         Problem(found.path, found.line, found.column, "invalidSchema", found.message, found.subject)
         for found in check_schema(document, META_SCHEMA)
     )
+    definitions = schema.get("$defs", {})
+    references = {"#", *(f"#/$defs/{name}" for name in (definitions if isinstance(definitions, dict) else ()))}
     keywords = (
         Problem(document.path, *document.places[steps], "invalidSchema", text, pointer(steps))
-        for steps, text in _keyword_problems(schema, (), schema)
+        for steps, text in _keyword_problems(schema, (), references)
     )
     return tuple(sorted({*wrong, *keywords}))
 
 
-def _keyword_problems(schema: object, steps: Steps, top: Mapping[str, object]) -> Iterator[tuple[Steps, str]]:
+def _keyword_problems(schema: object, steps: Steps, references: Collection[str]) -> Iterator[tuple[Steps, str]]:
     """What the schema of schemas does not see: references, other dialects, patterns."""
     if isinstance(schema, list):
         for index, item in enumerate(schema):
-            yield from _keyword_problems(item, (*steps, index), top)
+            yield from _keyword_problems(item, (*steps, index), references)
     for key, value in schema.items() if isinstance(schema, dict) else ():
-        yield from _keyword_problems(value, (*steps, key), top)
-        complaint = _complaint(key, value, top, is_top=not steps)
+        yield from _keyword_problems(value, (*steps, key), references)
+        complaint = _complaint(key, value, references, is_top=not steps)
         if complaint:
             yield (*steps, key), complaint
 
 
-def _complaint(key: str, value: object, top: Mapping[str, object], *, is_top: bool) -> str | None:
-    """What is wrong with one keyword. A property that is named like a keyword has no text or list as its value."""
-    from maa_gitops.documents.validation import is_pattern  # noqa: PLC0415 - as above
+def _complaint(key: str, value: object, references: Collection[str], *, is_top: bool) -> str | None:
+    """What is wrong with one keyword. A property that is named like one has a mapping as its value."""
+    from maa_gitops.documents.validation import is_pattern
 
     if key == "patternProperties" and isinstance(value, dict):
         return next((f"{shown(text)} is no pattern" for text in value if not is_pattern(text)), None)
     if not isinstance(value, str):
         return None
-    if key in ("$ref", "$dynamicRef"):
-        allowed = "# and #/$defs/<name>"
-        return (
-            None if value in _references(top) else f"a reference to {shown(value)}; only {allowed} may be referred to"
-        )
+    if key in ("$ref", "$dynamicRef") and value not in references:
+        return f"expected a reference to # or #/$defs/<name>, found {shown(value)}"
     if key == "$schema" and value != DIALECT:
         return f"expected {DIALECT}, found {shown(value)}"
     if key in ("$schema", "$id") and not is_top:
         return "may stand at the top only"
-    return None if key != "pattern" or is_pattern(value) else f"{shown(value)} is no pattern"
-
-
-def _references(top: Mapping[str, object]) -> set[str]:
-    definitions = top.get("$defs", {})
-    return {"#", *(f"#/$defs/{name}" for name in definitions)} if isinstance(definitions, dict) else {"#"}
+    return f"{shown(value)} is no pattern" if key == "pattern" and not is_pattern(value) else None

@@ -1,7 +1,7 @@
 """The one way by which YAML is read: a narrow part of YAML 1.2 that every reader understands alike.
 
 It says where each value stands and refuses whatever two readers could take differently. What a document should hold
-is not known here; ``json_schema`` checks that.
+is not known here; ``schemas`` checks that.
 """
 
 import math
@@ -38,7 +38,8 @@ _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1 with the line break NEL
     "\u00ad\u061c\u180e"  # soft hyphen, Arabic letter mark, Mongolian vowel separator
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line and paragraph separators, bidirectional
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"  # byte order mark, annotations, no characters, tags
+    "\ufeff\ufff9-\ufffb\ufffe\uffff"  # byte order mark, annotations, no characters
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"  # shorthand, music, tags
 )
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+(?:[eE][-+][0-9]+)?)?")
@@ -47,7 +48,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+(?:[eE][-+][0-9]+
 _AMBIGUOUS = re.compile(
     r"""
       y | n | yes | no | on | off | true | false | null | ~ | = | <<
-    | [-+]? \.? [0-9] [0-9_.,:]* (?: e [-+]? [0-9]+ )?       # leading zeros, +1, 1., .5, 1_000, 1,000, 1:30, 1e3
+    | [-+]? (?: \.? [0-9] [0-9_.,:]* | \. ) (?: e [-+]? [0-9]+ )?  # 012, +1, 1., .5, ., 1_000, 1,000, 1:30, 1e3
     | [-+]? 0 [box] [0-9a-f_]+
     | [-+]? \. (?: inf | nan )
     | -? [0-9]{4} - [0-9]{1,2} - [0-9]{1,2} (?: (?: t | \s+ ) [0-9]{1,2} : .* )?
@@ -55,7 +56,6 @@ _AMBIGUOUS = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 """Unquoted texts that some YAML reader takes for something else than another does."""
-
 
 _CONSTANTS: Mapping[str, bool | None] = {"": None, "null": None, "true": True, "false": False}
 
@@ -157,8 +157,8 @@ def _events(data: bytes, path: str) -> Iterator[_Event]:
     Raises:
         DocumentError: the text is not YAML.
     """
-    import yaml  # noqa: PLC0415 - slow, and not every command needs it
-    from yaml._yaml import CParser  # noqa: PLC0415 - as above
+    import yaml  # slow, and not every command needs it
+    from yaml._yaml import CParser
 
     kinds = {
         yaml.DocumentStartEvent: "document",

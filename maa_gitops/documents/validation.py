@@ -25,6 +25,16 @@ META_SCHEMA: Mapping[str, object] = Draft202012Validator.META_SCHEMA
 
 _LISTED = 12
 
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "nothing",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "a string",
+}
+
 
 class Violation(NamedTuple):
     """One thing that is wrong. ``steps`` lead to the value, or to the key where the code is about a key."""
@@ -76,13 +86,13 @@ def _matches(_validator: object, pattern: str, value: object, _schema: object) -
         yield ValidationError("")
 
 
+_CLASS_OR_END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$", re.DOTALL)
+
+
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
     """A pattern as JSON Schema means it: ``$`` is the very end, a class is ASCII. Source: ECMA-262."""
     return re.compile(_CLASS_OR_END.sub(lambda match: match[1] or r"\Z", text), re.ASCII)
-
-
-_CLASS_OR_END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$", re.DOTALL)
 
 
 def _unique(_validator: object, wanted: object, value: object, _schema: object) -> _Errors:
@@ -107,11 +117,12 @@ def _dependent(validator: object, wanted: Mapping[str, list[str]], value: object
 
 
 def _properties(validator: Any, properties: Mapping[str, object], value: object, _schema: object) -> _Errors:  # noqa: ANN401 - jsonschema's own class
-    for key, schema in properties.items() if isinstance(value, dict) else ():
-        if key in value and schema is False:
+    present = value if isinstance(value, dict) else {}
+    for key, schema in ((key, schema) for key, schema in properties.items() if key in present):
+        if schema is False:
             yield ValidationError(f"key {shown(key)} is not allowed here", "additionalProperties", path=(key,))
-        elif key in value:
-            yield from validator.descend(value[key], schema, path=key, schema_path=key)
+        else:
+            yield from validator.descend(present[key], schema, path=key, schema_path=key)
 
 
 def _additional(validator: Any, allowed: object, value: object, schema: Mapping[str, Any]) -> _Errors:  # noqa: ANN401 - as above
@@ -184,7 +195,7 @@ def _leaves(error: ValidationError) -> _Errors:
     forms: dict[object, list[ValidationError]] = {}
     for child in error.context:
         forms.setdefault(next(iter(child.relative_schema_path), None), []).append(child)
-    fitting = [form for form in forms.values() if not any(_is_mistyped(child) for child in form)]
+    fitting = [form for form in forms.values() if not any(_is_other(child) for child in form)]
     if not fitting:
         yield error
         return
@@ -197,8 +208,9 @@ def _distance(form: list[ValidationError]) -> tuple[int, int]:
     return sum(len(child.relative_path) <= 1 for child in form), len(form)
 
 
-def _is_mistyped(child: ValidationError) -> bool:
-    return child.validator == "type" and not child.relative_path
+def _is_other(child: ValidationError) -> bool:
+    """Whether a form is for values of another type, or for none."""
+    return child.validator in ("type", None) and not child.relative_path
 
 
 def _message(error: ValidationError) -> str:
@@ -216,7 +228,7 @@ def _of_type(error: ValidationError) -> str:
 def _of_no_form(error: ValidationError) -> str:
     if not error.context:
         return "fits more than one of the forms allowed here"
-    wanted = [child.validator_value for child in error.context if _is_mistyped(child)]
+    wanted = [child.validator_value for child in error.context if child.validator == "type"]
     return f"expected {_alternatives(wanted)}, found {_found(error.instance)}"
 
 
@@ -256,16 +268,6 @@ _MESSAGES: Mapping[str, _Teller] = {
     "maxItems": _counted("entries", "at most"),
     "minProperties": _counted("keys", "at least"),
     "maxProperties": _counted("keys", "at most"),
-}
-
-_TYPES = {
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "an integer",
-    "null": "nothing",
-    "number": "a number",
-    "object": "a mapping",
-    "string": "a string",
 }
 
 

@@ -114,13 +114,19 @@ class Git:
             raise RepositoryError(message, code="gitFailed") from error
         return CompletedGit(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
-    def read(self, *arguments: str, cwd: Path | None = None, input: bytes | None = None) -> str:  # noqa: A002
+    def read(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        input: bytes | None = None,  # noqa: A002 - named as in subprocess.run
+        extra: Mapping[str, str] | None = None,
+    ) -> str:
         """What git prints, without the last line feed.
 
         Raises:
             RepositoryError: it fails.
         """
-        done = self.run(*arguments, cwd=cwd, input=input)
+        done = self.run(*arguments, cwd=cwd, input=input, extra=extra)
         if done.returncode:
             raise RepositoryError(f"git {arguments[0]} failed: {done.last_words}", code="gitFailed")
         return done.text

@@ -15,6 +15,7 @@ from maa_gitops.git import remote, worktree
 from maa_gitops.git.objects import Identity, Oid, is_oid, parse_identity
 from maa_gitops.git.program import CompletedGit, Git
 from maa_gitops.git.refs import RefUpdate, is_full_name, update_refs
+from maa_gitops.git.snapshot import snapshot
 from maa_gitops.git.store import ObjectStore, translated, trust
 
 if TYPE_CHECKING:
@@ -201,6 +202,16 @@ class Repository(ObjectStore):
     def dirty_paths(self, work_tree: Path) -> tuple[str, ...]:
         """The paths with uncommitted changes, untracked ones included, ignored ones not; sorted."""
         return worktree.dirty_paths(self._git, work_tree)
+
+    def snapshot(self) -> Oid:
+        """The tree that committing everything in the work tree would make; neither index nor branch changes.
+
+        Raises:
+            RepositoryError: there is no work tree, or git refuses.
+        """
+        if self.work_tree is None:
+            raise RepositoryError("a bare repository has no files to look at", hint="name a commit with --commit REV")
+        return snapshot(self._git, self.work_tree)
 
     def would_overwrite(self, work_tree: Path, old: Oid, new: Oid) -> tuple[str, ...]:
         """The uncommitted paths that ``advance_work_tree`` would stop at; none when it is safe."""

@@ -1,4 +1,4 @@
-"""Where approved changes are applied: what every provider can do, the values that it speaks in, and the one of a target.
+"""Where approved changes are applied: what a provider can do, the values that it speaks in, and that of a target.
 
 What is to be sent, in which order and on whose word is decided in ``apply``.
 """
@@ -93,7 +93,7 @@ def open_provider(target: Target, git_dir: Path) -> Provider:
     Raises:
         RemoteError: the target cannot be used, or there is no such provider.
     """
-    from maa_gitops.providers import local  # noqa: PLC0415 - it needs the values above
+    from maa_gitops.providers import local  # it needs the values above
 
     if target.provider == "local":
         return local.LocalProvider.open(local.location(target, git_dir))
@@ -106,7 +106,7 @@ def takes(target: Target, profile_type: str) -> bool:
     Raises:
         RemoteError: there is no such provider.
     """
-    from maa_gitops.providers import local  # noqa: PLC0415 - as above
+    from maa_gitops.providers import local  # as above
 
     if target.provider == "local":
         return local.LocalProvider.takes(profile_type)

@@ -25,8 +25,10 @@ _PATIENCE = 5.0
 
 _TABLES = (
     "CREATE TABLE store (id TEXT NOT NULL)",
-    "CREATE TABLE objects (id TEXT PRIMARY KEY, marker TEXT UNIQUE, profile_type TEXT NOT NULL,"
-    " data TEXT NOT NULL, assignments TEXT NOT NULL)",
+    """CREATE TABLE objects (
+        id TEXT PRIMARY KEY, marker TEXT UNIQUE,
+        profile_type TEXT NOT NULL, data TEXT NOT NULL, assignments TEXT NOT NULL
+    )""",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -173,7 +175,7 @@ class LocalProvider:
         return str(row[0])
 
     def _is_empty(self) -> bool:
-        with closing(self._connection.execute("SELECT 1 FROM sqlite_schema")) as rows:
+        with closing(self._connection.execute("SELECT 1 FROM sqlite_master")) as rows:
             return rows.fetchone() is None
 
     def _make_tables(self) -> None:
@@ -190,7 +192,15 @@ def _columns(desired: DesiredObject) -> tuple[str, str, str]:
 
 
 def _remote_object(remote_id: str, marker: str | None, profile_type: str, data: str, assignments: str) -> RemoteObject:
-    return RemoteObject(remote_id, marker, DesiredObject(profile_type, json.loads(data), tuple(json.loads(assignments))))
+    """Read a row, which anybody may have written.
+
+    Raises:
+        ValueError: it holds something else than an object.
+    """
+    plain, assigned = json.loads(data), json.loads(assignments)
+    if not isinstance(plain, dict) or not isinstance(assigned, list) or not all(isinstance(a, dict) for a in assigned):
+        raise ValueError(f"object {remote_id} is none")
+    return RemoteObject(remote_id, marker, DesiredObject(profile_type, plain, tuple(assigned)))
 
 
 @contextmanager

@@ -1,0 +1,5 @@
+"""``python -m maa_gitops``."""
+
+from maa_gitops.cli import main
+
+main()

@@ -1,0 +1,57 @@
+"""An object's state as lines that a person can read and compare, script text included; nothing is escaped here."""
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
+
+from maa_gitops.providers import DesiredObject, spelling
+
+
+def readable(state: DesiredObject) -> str:
+    """Write a state in the manner of YAML: keys sorted, texts of several lines as they are."""
+    return "\n".join(_lines(state))
+
+
+def difference(old: DesiredObject | None, new: DesiredObject | None) -> str:
+    """What changes from one state to another, as a unified diff; None: nothing is there."""
+    before = list(_lines(old)) if old is not None else []
+    after = list(_lines(new)) if new is not None else []
+    return "\n".join(list(unified_diff(before, after, lineterm=""))[2:])
+
+
+def _lines(state: DesiredObject) -> Iterator[str]:
+    yield from _mapping(state.data, "")
+    if state.assignments:
+        yield from _entry("assignments", sorted(map(dict, state.assignments), key=spelling), "")
+
+
+def _mapping(data: Mapping[str, object], indent: str) -> Iterator[str]:
+    for key in sorted(data):
+        yield from _entry(key, data[key], indent)
+
+
+def _entry(key: str, value: object, indent: str) -> Iterator[str]:
+    if isinstance(value, str) and "\n" in value:
+        # Splitting at line feeds alone keeps a missing or an added last one visible.
+        yield f"{indent}{key}: |"
+        yield from (f"{indent}  {line}" for line in value.split("\n"))
+    elif isinstance(value, (dict, list)) and value:
+        yield f"{indent}{key}:"
+        inner = _mapping(value, "  ") if isinstance(value, dict) else (line for item in value for line in _item(item))
+        yield from (indent + line for line in inner)
+    else:
+        yield f"{indent}{key}: {_scalar(value)}"
+
+
+def _item(value: object) -> Iterator[str]:
+    """One item of a list: its first line after a dash, the rest below it."""
+    if not isinstance(value, (dict, list)) or not value:
+        yield f"- {_scalar(value)}"
+        return
+    inner = _mapping(value, "") if isinstance(value, dict) else (line for item in value for line in _item(item))
+    for number, line in enumerate(inner):
+        yield f"{'  ' if number else '- '}{line}"
+
+
+def _scalar(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,40 @@
+"""Verify: judge the whole protected branch again, trusting nothing that this clone remembers."""
+
+from datetime import datetime
+
+from maa_gitops.errors import RepositoryError
+from maa_gitops.git import Repository
+from maa_gitops.history import History, Memory, chain, remembered_commit, walk
+from maa_gitops.workflow.clone import Progress, no_progress, protected_branch, tip_of, trusted_start
+
+
+def verify_history(
+    repository: Repository,
+    now: datetime,
+    revision: str | None = None,
+    start: str | None = None,
+    *,
+    fetch: bool = True,
+    progress: Progress = no_progress,
+) -> History:
+    """Walk from the trusted start to a commit, by default the tip of the protected branch.
+
+    Raises:
+        NotAllowedError: ``lostChain``, the tip has lost a commit that this clone has seen as good, or the start.
+        RepositoryError: the question cannot be answered here.
+    """
+    has_remote = repository.remote() is not None
+    if has_remote and fetch:
+        repository.fetch()
+    if revision is None:
+        branch = protected_branch(repository)
+        tip = tip_of(repository, branch, has_remote=has_remote)
+        seen = remembered_commit(repository, branch)
+        if seen is not None:
+            chain(repository, seen, tip)
+    else:
+        resolved = repository.resolve(revision)
+        if resolved is None:
+            raise RepositoryError(f"there is no commit {revision}", hint="git log --oneline")
+        tip = resolved
+    return walk(repository, Memory(trusted_start(repository, tip, start)), tip, now, progress)
