@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -60,7 +60,7 @@ class Applied:
     commit: str | None = None
     data: bytes = b""
     receipts: tuple[Receipt, ...] = ()
-    objects: Mapping[str, AppliedObject] = MappingProxyType({})
+    objects: Mapping[str, AppliedObject] = field(default_factory=dict)
     intent: Intent | None = None
 
     @property

@@ -81,6 +81,7 @@ def read_resource(
     problems += found
     if document is not None:
         problems += _file_problems(repository, document, files)
+        problems += _bare_app_problems(document)
     failed = any(problem.level is Level.ERROR for problem in problems)
     return (None if failed else document), files, tuple(sorted(problems))
 
@@ -104,6 +105,17 @@ def _file_problems(repository: Repository, document: Document, files: Mapping[st
     for path in sorted(files):
         if path != document.path and path.rpartition("/")[2] not in named:
             yield Problem(path, 0, 0, "unusedFile", f"{document.path} does not name this file", path)
+
+
+def _bare_app_problems(document: Document) -> Iterator[Problem]:
+    """What Graph takes and devices then fail on: a winGetApp of which the store was told too little."""
+    data = document.data
+    if not isinstance(data, dict) or data.get("type") != "winGetApp":
+        return
+    for key in ("description", "publisher"):
+        if not data.get(key):
+            text = f"without {key}, Intune takes the app but devices fail to install it"
+            yield Problem(document.path, 1, 1, "bareApp", text, key, Level.WARNING)
 
 
 def _shell_problems(repository: Repository, path: str, entry: Entry) -> Iterator[Problem]:
