@@ -4,7 +4,7 @@ Pure: no input or output, no clock, no exception for a "no". Whatever is missing
 takes approval away. The rules are numbered as in ``docs/rules.md``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -38,57 +38,86 @@ from maa_gitops.model import (
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far clocks may be apart (rule 8)."""
 
+Faults = tuple[ReasonCode | None, ...]
+"""For each line of a record, what makes it not good; None: it is good."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """The events since the last submit, which is the first of them; ``start`` is its place in the record."""
+    """The events since the last submit (rule 2), with all that judging them needs.
 
+    ``start`` is the submit's place in the record. ``signers`` and ``faults`` are for every line of the record.
+    """
+
+    facts: Facts
+    signers: tuple[str | None, ...]
+    faults: Faults
     start: int
     submit: Event
     change: str
-    requestor: str | None
+    policies: tuple[AccessPolicy, ...]
+    people: Mapping[str, frozenset[str]]
+    """Who could approve under each access policy, by its name."""
+
+    @property
+    def requestor(self) -> str | None:
+        """Who submitted; None if no key supports the claim."""
+        return self.signers[self.start]
+
+    @property
+    def deadline(self) -> datetime:
+        """When the request expires unless it is approved before."""
+        return _days_after(self.submit.at, self.facts.tenant.settings.expire_after_days)
+
+    def good_events(self) -> Iterable[tuple[int, Event]]:
+        """The good events after the submit, each with its place in the record."""
+        for index in range(self.start + 1, len(self.facts.events)):
+            event = self.facts.events[index].event
+            if event is not None and self.faults[index] is None:
+                yield index, event
 
 
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """What became of the approvals of a round."""
+    """What became of the approvals of a round.
 
-    standing: dict[str, int]
-    """Who approves, and with which event of the record."""
-    verdicts: dict[int, EventVerdict]
+    ``standing`` says who approves, and with which line of the record; ``verdicts`` what each approval came to;
+    ``satisfied_at`` when every access policy was first satisfied.
+    """
+
+    standing: Mapping[str, int]
+    verdicts: Mapping[int, EventVerdict]
     satisfied_at: datetime | None
-    """When everything was first satisfied."""
 
 
 def evaluate(facts: Facts) -> Evaluation:
     """Judge a request."""
     faults = event_faults(facts.events, facts.now, landed=facts.merged is not None)
-    broken = _broken_reasons(facts.events, faults)
-    policies = covering_policies(facts.tenant, facts.objects)
-    current = _last_round(facts)
+    broken = _broken_reasons(faults)
+    current = _last_round(facts, faults)
     if current is None:
-        return _not_submitted(facts, policies, broken, faults)
-    invalid = _submit_reasons(facts, current, policies)
-    ballot = _count(facts, current, policies, faults, submit_is_valid=not invalid)
-    verdicts = tuple(_policy_verdict(facts.tenant, policy, current, ballot, facts.events) for policy in policies)
-    expires_at = _expiry(facts.tenant, current, ballot)
-    ended = _ending_event(facts.events, current, faults)
+        return _not_submitted(facts, faults, broken)
+    invalid = (*_requestor_reasons(current), *_content_reasons(current))
     obstacles = (*broken, *invalid, *facts.problems)
-    missing = (*obstacles, *_missing_approvals(verdicts))
-    status = _status(facts, ended, expires_at, approved=not missing and all(v.satisfied for v in verdicts))
+    ballot = _count(current, submit_is_valid=not invalid)
+    policies = tuple(_policy_verdict(current, policy, ballot.standing) for policy in current.policies)
+    lacking = _missing_approvals(policies)
+    ended = _ending_event(current)
+    expires_at = _expiry(current, ballot)
+    status = _status(facts, ended, expires_at, approved=not obstacles and not lacking)
     decided = _deciding_event(status, ended, ballot)
-    decider = facts.events[decided].event if decided is not None else None
+    decision = facts.events[decided].event if decided is not None else None
     return Evaluation(
         status=status,
-        reasons=_reasons(facts, status, ended, expires_at, (*missing, *_refused_approvals(ballot))),
-        policies=verdicts,
-        events=_event_verdicts(facts, current, ballot, faults),
+        reasons=_reasons(current, status, ended, expires_at, (*obstacles, *lacking, *_refused_approvals(ballot))),
+        policies=policies,
+        events=tuple(_event_verdict(current, ballot, index) for index in range(len(facts.events))),
         obstacles=obstacles,
         change=current.change,
         requestor=current.requestor,
         contributors=current.submit.contributors,
-        approver=attributed_to(facts.tenant, facts.events[decided]) if decided is not None else None,
-        approval_justification=decider.notes if decider is not None else None,
+        approver=current.signers[decided] if decided is not None else None,
+        approval_justification=decision.notes if decision is not None else None,
         submitted_at=current.submit.at,
         expires_at=expires_at,
     )
@@ -99,7 +128,7 @@ def landing_reasons(facts: Facts, complete: EventFact, good: str) -> tuple[Reaso
 
     ``facts.events`` are the record's lines before ``complete``.
     """
-    evaluation = evaluate(facts)
+    evaluation = evaluate(replace(facts, merged=None))
     if evaluation.status is not Status.APPROVED:
         return evaluation.reasons
     fault = event_faults((*facts.events, complete), facts.now, landed=True)[-1]
@@ -109,11 +138,7 @@ def landing_reasons(facts: Facts, complete: EventFact, good: str) -> tuple[Reaso
     if event.action is not Action.COMPLETE or event.change != evaluation.change:
         return (Reason(ReasonCode.STALE_CHANGE, "the completion is for another change"),)
     if event.base != good:
-        return (
-            Reason(
-                ReasonCode.WRONG_BASE, f"the completion was signed for {event.base}, but {good} is the last good commit"
-            ),
-        )
+        return (Reason(ReasonCode.WRONG_BASE, f"completed on {event.base}, but {good} is the last good commit"),)
     return completion_reasons(facts.tenant, attributed_to(facts.tenant, complete), evaluation.requestor)
 
 
@@ -128,11 +153,11 @@ def completion_reasons(tenant: Tenant, account: str | None, requestor: str | Non
     return ()
 
 
-# --- rules 1 and 8: which events are good ----------------------------------------------------------------------------
+# --- rules 1 and 8: which events are good, and whose they are --------------------------------------------------------
 
 
-def event_faults(events: Sequence[EventFact], now: datetime, *, landed: bool) -> tuple[ReasonCode | None, ...]:
-    """For each line of a record, what makes it not good; None: it is good.
+def event_faults(events: Sequence[EventFact], now: datetime, *, landed: bool) -> Faults:
+    """Judge each line of a record by itself and by those before it.
 
     ``landed`` says that the record is on the protected branch with its completion: only there may ``complete`` stand,
     and only last.
@@ -151,13 +176,15 @@ def _event_fault(
     fact: EventFact, now: datetime, latest: datetime | None, *, is_first: bool, may_complete: bool
 ) -> ReasonCode | None:
     event = fact.event
-    if event is None:
-        return fact.fault or ReasonCode.BROKEN_RECORD
     if fact.fault is not None:
         return fact.fault
+    if event is None:
+        return ReasonCode.BROKEN_RECORD
     if fact.key is None:
         return ReasonCode.BAD_SIGNATURE
-    if (is_first and event.action is not Action.SUBMIT) or (event.action is Action.COMPLETE and not may_complete):
+    if is_first and event.action is not Action.SUBMIT:
+        return ReasonCode.BROKEN_RECORD
+    if event.action is Action.COMPLETE and (event.attested_by is not None or not may_complete):
         return ReasonCode.BROKEN_RECORD
     if event.at - now > CLOCK_TOLERANCE or (latest is not None and latest - event.at > CLOCK_TOLERANCE):
         return ReasonCode.OUT_OF_TIME
@@ -175,7 +202,7 @@ def attributed_to(tenant: Tenant, fact: EventFact) -> str | None:
     holder = tenant.holder(fact.key)
     if event.attested_by is None:
         return event.account if holder == event.account else None
-    if holder != event.attested_by:
+    if holder is None or holder != event.attested_by:
         return None
     return event.account if _attests(tenant.accounts[holder], tenant.accounts[event.account], event) else None
 
@@ -191,28 +218,35 @@ def _attests(attestor: Account, person: Account, event: Event) -> bool:
     )
 
 
-def _broken_reasons(events: Sequence[EventFact], faults: Sequence[ReasonCode | None]) -> tuple[Reason, ...]:
-    found = [(index, fault) for index, fault in enumerate(faults, start=1) if fault is not None]
+def _broken_reasons(faults: Faults) -> tuple[Reason, ...]:
+    found = [(number, fault) for number, fault in enumerate(faults, start=1) if fault is not None]
     if not found:
         return ()
-    lines = [
-        Reason(fault, f"line {index} of the record is not a good event")
-        for index, fault in found
-        if fault is not ReasonCode.BROKEN_RECORD
-    ]
-    where = ", ".join(str(index) for index, _ in found)
-    return (Reason(ReasonCode.BROKEN_RECORD, f"the record is broken (line {where} of {len(events)})"), *lines)
+    where = ", ".join(str(number) for number, _ in found)
+    whole = Reason(ReasonCode.BROKEN_RECORD, f"the record is broken (line {where} of {len(faults)})")
+    named = [(number, fault) for number, fault in found if fault is not ReasonCode.BROKEN_RECORD]
+    return (whole, *(Reason(fault, f"line {number} of the record is not a good event") for number, fault in named))
 
 
 # --- rule 2: the round and its submit --------------------------------------------------------------------------------
 
 
-def _last_round(facts: Facts) -> _Round | None:
+def _last_round(facts: Facts, faults: Faults) -> _Round | None:
+    """Find the last submit, valid or not; None: nothing was ever submitted."""
     for index in reversed(range(len(facts.events))):
         event = facts.events[index].event
         if event is not None and event.action is Action.SUBMIT:
-            change = change_digest(event.changes, facts.tenant.settings.tenant)
-            return _Round(index, event, change, attributed_to(facts.tenant, facts.events[index]))
+            policies = covering_policies(facts.tenant, facts.objects)
+            return _Round(
+                facts=facts,
+                signers=tuple(attributed_to(facts.tenant, fact) for fact in facts.events),
+                faults=faults,
+                start=index,
+                submit=event,
+                change=change_digest(event.changes, facts.tenant.settings.tenant),
+                policies=policies,
+                people={policy.name: facts.tenant.possible_approvers(policy) for policy in policies},
+            )
     return None
 
 
@@ -222,16 +256,12 @@ def covering_policies(tenant: Tenant, objects: Iterable[ObjectId]) -> tuple[Acce
     return tuple(policy for policy in tenant.policies.values() if any(policy.covers(governed) for governed in objects))
 
 
-def _submit_reasons(facts: Facts, current: _Round, policies: Sequence[AccessPolicy]) -> tuple[Reason, ...]:
-    """Why the round's submit is not valid now."""
-    return (*_requestor_reasons(facts, current, policies), *_content_reasons(facts, current))
-
-
-def _requestor_reasons(facts: Facts, current: _Round, policies: Sequence[AccessPolicy]) -> tuple[Reason, ...]:
-    name = current.requestor
+def _requestor_reasons(current: _Round) -> tuple[Reason, ...]:
+    """Why the submit is not by somebody who may ask for this change."""
+    facts, name = current.facts, current.requestor
     if name is None:
-        claim = current.submit.account
-        return (Reason(ReasonCode.UNKNOWN_SIGNER, f"submitted by somebody unknown, claiming to be {claim}"),)
+        text = f"submitted by somebody unknown, claiming to be {current.submit.account}"
+        return (Reason(ReasonCode.UNKNOWN_SIGNER, text),)
     account = facts.tenant.accounts[name]
     opener = facts.events[0].event
     reasons = []
@@ -241,32 +271,35 @@ def _requestor_reasons(facts: Facts, current: _Round, policies: Sequence[AccessP
         reasons.append(Reason(ReasonCode.SERVICE_ACCOUNT, f"{name} is a service account and cannot submit", name))
     if opener is None or opener.account != name:
         reasons.append(Reason(ReasonCode.NOT_REQUESTOR, f"{name} did not open this request", name))
-    if _needs_administrator(facts.objects) and not account.is_administrator:
-        reasons.append(
-            Reason(ReasonCode.MISSING_ROLE, f"{name} has no administrator role, which changing the rules needs", name)
-        )
-    if current.submit.attested_by is not None and not (policies and all(policy.attested for policy in policies)):
-        reasons.append(
-            Reason(ReasonCode.NOT_ATTESTED, "an access policy here does not accept an attested submit", name)
-        )
+    if _changes_rules(facts.objects) and not account.is_administrator:
+        text = f"{name} has no administrator role, which changing the rules needs"
+        reasons.append(Reason(ReasonCode.MISSING_ROLE, text, name))
+    if current.submit.attested_by is not None and not _all_attested(current.policies):
+        text = "an access policy here does not accept an attested submit"
+        reasons.append(Reason(ReasonCode.NOT_ATTESTED, text, name))
     return tuple(reasons)
 
 
-def _needs_administrator(objects: Iterable[ObjectId]) -> bool:
+def _changes_rules(objects: Iterable[ObjectId]) -> bool:
     return any(governed.type == ACCESS_POLICY_TYPE for governed in objects)
 
 
-def _content_reasons(facts: Facts, current: _Round) -> tuple[Reason, ...]:
+def _all_attested(policies: Sequence[AccessPolicy]) -> bool:
+    return bool(policies) and all(policy.attested for policy in policies)
+
+
+def _content_reasons(current: _Round) -> tuple[Reason, ...]:
     """Why what was signed is not what would land."""
+    facts = current.facts
     if facts.changes is None:
         return (Reason(ReasonCode.OUTDATED, "the change branch and the protected branch have no single merge base"),)
     reasons = []
-    if _needs_administrator(facts.objects) and any(governed.type != ACCESS_POLICY_TYPE for governed in facts.objects):
+    if _changes_rules(facts.objects) and any(governed.type != ACCESS_POLICY_TYPE for governed in facts.objects):
         reasons.append(Reason(ReasonCode.MIXED_REQUEST, "the request changes the rules and resources at once"))
-    if change_digest(facts.changes, facts.tenant.settings.tenant) != current.change:
+    if set(facts.changes) != set(current.submit.changes):
         reasons.append(Reason(ReasonCode.EDITED_SINCE_SUBMIT, "the change is not the one that was submitted"))
     moved = sorted(change.path for change in facts.changes if not _still_fits(change, facts))
-    if moved or facts.step != facts.changes:
+    if moved or facts.step is None or set(facts.step) != set(facts.changes):
         where = f": {', '.join(moved)}" if moved else ""
         reasons.append(Reason(ReasonCode.OUTDATED, f"the protected branch has moved on{where}"))
     return tuple(reasons)
@@ -279,127 +312,128 @@ def _still_fits(change: FileChange, facts: Facts) -> bool:
     return (good.content if good is not None else None) == change.old and tip in (good, landed)
 
 
-# --- rules 3, 4, 5: approvals and vetoes -----------------------------------------------------------------------------
+# --- rules 3, 4 and 5: approvals and vetoes --------------------------------------------------------------------------
 
 
-def _count(
-    facts: Facts,
-    current: _Round,
-    policies: Sequence[AccessPolicy],
-    faults: Sequence[ReasonCode | None],
-    *,
-    submit_is_valid: bool,
-) -> _Ballot:
+def _count(current: _Round, *, submit_is_valid: bool) -> _Ballot:
     """Go through the round once, in record order."""
     standing: dict[str, int] = {}
     verdicts: dict[int, EventVerdict] = {}
-    satisfied_at = current.submit.at if submit_is_valid and not policies else None
-    for index in range(current.start + 1, len(facts.events)):
-        fact = facts.events[index]
-        event = fact.event
-        if event is None or faults[index] is not None:
-            continue
-        who = attributed_to(facts.tenant, fact)
+    satisfied_at = current.submit.at if submit_is_valid and not current.policies else None
+    for index, event in current.good_events():
         if event.action is Action.WITHDRAW:
-            taken_back = standing.pop(event.account, None)
-            if taken_back is not None:
-                verdicts[taken_back] = replace(verdicts[taken_back], counts=False, code=ReasonCode.WITHDRAWN)
-        elif event.action is Action.APPROVE:
-            code = _refusal(facts.tenant, current, policies, fact)
-            verdicts[index] = EventVerdict(who, counts=code is None, code=code)
-            if code is None:
-                replaced = standing.get(event.account)
-                if replaced is not None:
-                    verdicts[replaced] = replace(verdicts[replaced], counts=False)
-                standing[event.account] = index
-                if satisfied_at is None and _all_satisfied(facts, policies, standing):
-                    satisfied_at = event.at
+            _take_back(verdicts, standing.pop(event.account, None), ReasonCode.WITHDRAWN)
+        if event.action is not Action.APPROVE:
+            continue
+        code = _refusal(current, index, event)
+        verdicts[index] = EventVerdict(current.signers[index], counts=code is None, code=code)
+        if code is not None:
+            continue
+        _take_back(verdicts, standing.get(event.account), None)
+        standing[event.account] = index
+        if satisfied_at is None and _all_satisfied(current, standing):
+            satisfied_at = event.at
     return _Ballot(standing, verdicts, satisfied_at)
 
 
-def _refusal(tenant: Tenant, current: _Round, policies: Sequence[AccessPolicy], fact: EventFact) -> ReasonCode | None:
+def _take_back(verdicts: dict[int, EventVerdict], index: int | None, code: ReasonCode | None) -> None:
+    """Note that an approval counts no more: it was withdrawn, or (no code) a later one of the person replaces it."""
+    if index is not None:
+        verdicts[index] = replace(verdicts[index], counts=False, code=code)
+
+
+def _refusal(current: _Round, index: int, event: Event) -> ReasonCode | None:
     """Why an approval does not count; None: it does (rule 3)."""
-    event = fact.event
-    name = attributed_to(tenant, fact)
-    if event is None or name is None:
+    name = current.signers[index]
+    if name is None:
         return ReasonCode.UNKNOWN_SIGNER
     if event.change != current.change:
         return ReasonCode.STALE_CHANGE
-    if event.at >= _deadline(tenant, current):
+    if event.at >= current.deadline:
         return ReasonCode.EXPIRED
-    code = approver_refusal(tenant, policies, name, current.submit.account, current.submit.contributors)
-    if code is None and not any(_accepts(tenant, policy, name, event) for policy in policies):
-        return ReasonCode.NOT_ATTESTED
-    return code
+    who = approver_refusal(current.facts.tenant, current.policies, name, current.submit)
+    if who is not None:
+        return who
+    return (
+        None if any(_accepts(current, policy, name, event) for policy in current.policies) else ReasonCode.NOT_ATTESTED
+    )
 
 
-def approver_refusal(
-    tenant: Tenant, policies: Sequence[AccessPolicy], name: str, requestor: str, contributors: Sequence[str]
-) -> ReasonCode | None:
-    """Why this account can approve nothing under these access policies; None: it can."""
+def approver_refusal(tenant: Tenant, policies: Iterable[AccessPolicy], name: str, submit: Event) -> ReasonCode | None:
+    """Why this account can decide nothing about what was submitted; None: it can."""
     account = tenant.accounts[name]
     if account.kind is not AccountKind.PERSON:
         return ReasonCode.SERVICE_ACCOUNT
     if not account.enabled:
         return ReasonCode.ACCOUNT_DISABLED
-    if name == requestor:
+    if name == submit.account:
         return ReasonCode.SELF_APPROVAL
-    if name in contributors:
+    if name in submit.contributors:
         return ReasonCode.CONTRIBUTOR
     if not any(name in tenant.possible_approvers(policy) for policy in policies):
         return ReasonCode.NOT_APPROVER
     return None
 
 
-def _accepts(tenant: Tenant, policy: AccessPolicy, name: str, event: Event) -> bool:
+def _accepts(current: _Round, policy: AccessPolicy, name: str, event: Event) -> bool:
     """Whether an approval of this person counts for this access policy."""
-    return name in tenant.possible_approvers(policy) and (event.attested_by is None or policy.attested)
+    return name in current.people[policy.name] and (event.attested_by is None or policy.attested)
 
 
-def _approved_by(
-    tenant: Tenant, policy: AccessPolicy, standing: dict[str, int], events: Sequence[EventFact]
-) -> tuple[str, ...]:
-    approvals = ((name, events[index].event) for name, index in standing.items())
+def _approved_by(current: _Round, policy: AccessPolicy, standing: Mapping[str, int]) -> tuple[str, ...]:
+    approvals = ((name, current.facts.events[index].event) for name, index in standing.items())
     return tuple(
-        sorted(name for name, event in approvals if event is not None and _accepts(tenant, policy, name, event))
+        sorted(name for name, event in approvals if event is not None and _accepts(current, policy, name, event))
     )
 
 
-def _all_satisfied(facts: Facts, policies: Sequence[AccessPolicy], standing: dict[str, int]) -> bool:
-    return all(
-        len(_approved_by(facts.tenant, policy, standing, facts.events)) >= policy.required_approvals
-        for policy in policies
-    )
+def _all_satisfied(current: _Round, standing: Mapping[str, int]) -> bool:
+    return all(_policy_verdict(current, policy, standing).satisfied for policy in current.policies)
 
 
-def _policy_verdict(
-    tenant: Tenant, policy: AccessPolicy, current: _Round, ballot: _Ballot, events: Sequence[EventFact]
-) -> PolicyVerdict:
-    approved_by = _approved_by(tenant, policy, ballot.standing, events)
+def _policy_verdict(current: _Round, policy: AccessPolicy, standing: Mapping[str, int]) -> PolicyVerdict:
+    approved_by = _approved_by(current, policy, standing)
     excluded = {current.submit.account, *current.submit.contributors, *approved_by}
-    return PolicyVerdict(policy, approved_by, tuple(sorted(tenant.possible_approvers(policy) - excluded)))
+    return PolicyVerdict(policy, approved_by, tuple(sorted(current.people[policy.name] - excluded)))
 
 
-def _ending_event(events: Sequence[EventFact], current: _Round, faults: Sequence[ReasonCode | None]) -> int | None:
+def _missing_approvals(verdicts: Iterable[PolicyVerdict]) -> tuple[Reason, ...]:
+    reasons = []
+    for verdict in verdicts:
+        if verdict.satisfied:
+            continue
+        name, given, quorum = verdict.policy.name, len(verdict.approved_by), verdict.policy.quorum
+        who = ", ".join(verdict.can_approve) or "nobody"
+        text = f"access policy {name} has {given} of {quorum} approvals; {who} can approve"
+        reasons.append(Reason(ReasonCode.NEEDS_APPROVALS, text, policy=name))
+        if given + len(verdict.can_approve) < quorum:
+            text = f"access policy {name} has too few people left who can approve"
+            reasons.append(Reason(ReasonCode.UNSATISFIABLE, text, policy=name))
+    return tuple(reasons)
+
+
+def _refused_approvals(ballot: _Ballot) -> tuple[Reason, ...]:
+    """Tell of approvals that do not count: they take nothing away, so they are no part of what is missing."""
+    return tuple(
+        Reason(verdict.code, f"the approval of {verdict.account or 'somebody unknown'} does not count", verdict.account)
+        for _, verdict in sorted(ballot.verdicts.items())
+        if verdict.code is not None
+    )
+
+
+def _ending_event(current: _Round) -> int | None:
     """Find the first good reject or cancel of the round, whoever signed it and whenever (rule 5)."""
-    for index in range(current.start + 1, len(events)):
-        event = events[index].event
-        if event is not None and faults[index] is None and event.action in (Action.REJECT, Action.CANCEL):
-            return index
-    return None
+    ends = (index for index, event in current.good_events() if event.action in (Action.REJECT, Action.CANCEL))
+    return next(ends, None)
 
 
 # --- rules 6 and 9: time and status ----------------------------------------------------------------------------------
 
 
-def _deadline(tenant: Tenant, current: _Round) -> datetime:
-    return _days_after(current.submit.at, tenant.settings.expire_after_days)
-
-
-def _expiry(tenant: Tenant, current: _Round, ballot: _Ballot) -> datetime:
+def _expiry(current: _Round, ballot: _Ballot) -> datetime:
     if ballot.satisfied_at is None:
-        return _deadline(tenant, current)
-    return _days_after(ballot.satisfied_at, tenant.settings.expire_after_days)
+        return current.deadline
+    return _days_after(ballot.satisfied_at, current.facts.tenant.settings.expire_after_days)
 
 
 def _days_after(moment: datetime, days: int) -> datetime:
@@ -416,23 +450,24 @@ def _status(facts: Facts, ended: int | None, expires_at: datetime, *, approved: 
         return Status.COMPLETED if applied else Status.APPROVED
     if ended is not None:
         event = facts.events[ended].event
-        rejected = event is not None and event.action is Action.REJECT
-        return Status.REJECTED if rejected else Status.CANCELLED
+        return Status.REJECTED if event is not None and event.action is Action.REJECT else Status.CANCELLED
     if facts.now >= expires_at:
         return Status.EXPIRED
     return Status.APPROVED if approved else Status.NEEDS_APPROVAL
 
 
 def _reasons(
-    facts: Facts, status: Status, ended: int | None, expires_at: datetime, lacking: tuple[Reason, ...]
+    current: _Round, status: Status, ended: int | None, expires_at: datetime, lacking: tuple[Reason, ...]
 ) -> tuple[Reason, ...]:
     match status:
         case Status.COMPLETED:
             return ()
         case Status.APPROVED:
-            return (Reason(ReasonCode.AWAITING_COMPLETION, _waiting_for(facts)),)
-        case Status.REJECTED | Status.CANCELLED:
-            return (_ending_reason(facts, status, ended), *lacking)
+            return (Reason(ReasonCode.AWAITING_COMPLETION, _waiting_for(current.facts)),)
+        case Status.REJECTED:
+            return (_ending_reason(current, ReasonCode.REJECTED, ended), *lacking)
+        case Status.CANCELLED:
+            return (_ending_reason(current, ReasonCode.CANCELLED, ended), *lacking)
         case Status.EXPIRED:
             return (Reason(ReasonCode.EXPIRED, f"expired at {timestamp(expires_at)}; submit it again"), *lacking)
         case Status.NEEDS_APPROVAL:
@@ -447,42 +482,11 @@ def _waiting_for(facts: Facts) -> str:
     return f"merged; not yet applied to {', '.join(waiting)}"
 
 
-def _ending_reason(facts: Facts, status: Status, ended: int | None) -> Reason:
-    fact = facts.events[ended or 0]
-    who = attributed_to(facts.tenant, fact)
-    claim = fact.event.account if fact.event is not None else "nobody"
-    code = ReasonCode.REJECTED if status is Status.REJECTED else ReasonCode.CANCELLED
-    return Reason(code, f"{status.value} by {who or f'somebody unknown, claiming to be {claim}'}", who)
-
-
-def _missing_approvals(verdicts: Iterable[PolicyVerdict]) -> tuple[Reason, ...]:
-    reasons = []
-    for verdict in verdicts:
-        name, required = verdict.policy.name, verdict.policy.required_approvals
-        lacking = required - len(verdict.approved_by)
-        if lacking <= 0:
-            continue
-        who = ", ".join(verdict.can_approve) or "nobody"
-        text = f"access policy {name} has {len(verdict.approved_by)} of {required} approvals; {who} can approve"
-        reasons.append(Reason(ReasonCode.NEEDS_APPROVALS, text, policy=name))
-        if len(verdict.can_approve) < lacking:
-            reasons.append(
-                Reason(
-                    ReasonCode.UNSATISFIABLE,
-                    f"access policy {name} has too few people left who can approve",
-                    policy=name,
-                )
-            )
-    return tuple(reasons)
-
-
-def _refused_approvals(ballot: _Ballot) -> tuple[Reason, ...]:
-    """Tell of approvals that do not count: they take nothing away, so they are no part of what is missing."""
-    return tuple(
-        Reason(verdict.code, f"the approval of {verdict.account or 'somebody unknown'} does not count", verdict.account)
-        for _, verdict in sorted(ballot.verdicts.items())
-        if verdict.code is not None
-    )
+def _ending_reason(current: _Round, code: ReasonCode, ended: int | None) -> Reason:
+    event = current.facts.events[ended].event if ended is not None else None
+    who = current.signers[ended] if ended is not None else None
+    claim = event.account if event is not None else "nobody"
+    return Reason(code, f"{code.value} by {who or f'somebody unknown, claiming to be {claim}'}", who)
 
 
 # --- what each event came to -----------------------------------------------------------------------------------------
@@ -490,26 +494,13 @@ def _refused_approvals(ballot: _Ballot) -> tuple[Reason, ...]:
 
 def _deciding_event(status: Status, ended: int | None, ballot: _Ballot) -> int | None:
     """Whose notes the requestor reads: of the rejection, else of the last approval by record order."""
-    match status:
-        case Status.REJECTED:
-            return ended
-        case Status.CANCELLED:
-            return None
-        case Status.NEEDS_APPROVAL | Status.APPROVED | Status.COMPLETED | Status.EXPIRED:
-            return max(ballot.standing.values(), default=None)
-    assert_never(status)
+    if status is Status.REJECTED:
+        return ended
+    return None if status is Status.CANCELLED else max(ballot.standing.values(), default=None)
 
 
-def _event_verdicts(
-    facts: Facts, current: _Round, ballot: _Ballot, faults: Sequence[ReasonCode | None]
-) -> tuple[EventVerdict, ...]:
-    return tuple(_event_verdict(facts, current, ballot, index, faults[index]) for index in range(len(facts.events)))
-
-
-def _event_verdict(
-    facts: Facts, current: _Round, ballot: _Ballot, index: int, fault: ReasonCode | None
-) -> EventVerdict:
-    who = attributed_to(facts.tenant, facts.events[index])
+def _event_verdict(current: _Round, ballot: _Ballot, index: int) -> EventVerdict:
+    who, fault = current.signers[index], current.faults[index]
     if fault is not None:
         return EventVerdict(who, counts=False, code=fault)
     if index in ballot.verdicts:
@@ -519,15 +510,18 @@ def _event_verdict(
     return EventVerdict(who, counts=True, code=ReasonCode.UNKNOWN_SIGNER if who is None else None)
 
 
-def _not_submitted(
-    facts: Facts, policies: Sequence[AccessPolicy], broken: tuple[Reason, ...], faults: Sequence[ReasonCode | None]
-) -> Evaluation:
-    verdicts = tuple(
-        PolicyVerdict(policy, (), tuple(sorted(facts.tenant.possible_approvers(policy)))) for policy in policies
-    )
+def _not_submitted(facts: Facts, faults: Faults, broken: tuple[Reason, ...]) -> Evaluation:
+    policies = covering_policies(facts.tenant, facts.objects)
     reason = Reason(ReasonCode.NOT_SUBMITTED, "the change has not been submitted")
-    events = tuple(
-        EventVerdict(attributed_to(facts.tenant, fact), counts=False, code=fault or ReasonCode.NOT_SUBMITTED)
-        for fact, fault in zip(facts.events, faults, strict=True)
+    return Evaluation(
+        status=Status.NEEDS_APPROVAL,
+        reasons=(*broken, reason, *facts.problems),
+        policies=tuple(
+            PolicyVerdict(policy, (), tuple(sorted(facts.tenant.possible_approvers(policy)))) for policy in policies
+        ),
+        events=tuple(
+            EventVerdict(attributed_to(facts.tenant, fact), counts=False, code=fault or ReasonCode.NOT_SUBMITTED)
+            for fact, fault in zip(facts.events, faults, strict=True)
+        ),
+        obstacles=(*broken, reason, *facts.problems),
     )
-    return Evaluation(Status.NEEDS_APPROVAL, (*broken, reason, *facts.problems), verdicts, events)

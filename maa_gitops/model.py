@@ -224,6 +224,11 @@ class AccessPolicy:
     attested: bool = False
     description: str | None = None
 
+    @property
+    def quorum(self) -> int:
+        """How many people must approve: at least one, whatever the file says."""
+        return max(1, self.required_approvals)
+
     def covers(self, governed: ObjectId) -> bool:
         """Whether this policy protects the object. Without ``scope`` it protects its whole type."""
         if governed.type != self.profile_type:
@@ -427,8 +432,7 @@ class Facts:
     """Everything that an evaluation rests on.
 
     ``tenant`` is read at G, the last good commit. ``changes`` are the request's changes as they are now, None if they
-    cannot be told (none or several merge bases); ``step`` the changes that merging them would make to G, in the same
-    order; ``objects`` the governed objects that they touch. ``good`` and ``tip`` say what G and the tip of the
+    cannot be told (none or several merge bases); ``step`` the changes that merging them would make to G; ``objects`` the governed objects that they touch. ``good`` and ``tip`` say what G and the tip of the
     protected branch hold at each changed path (an absent path: nothing there).
     ``problems`` were found while reading. ``now`` is aware UTC.
     """
@@ -457,7 +461,7 @@ class PolicyVerdict:
     @property
     def satisfied(self) -> bool:
         """Whether enough distinct people approved."""
-        return len(self.approved_by) >= self.policy.required_approvals
+        return len(self.approved_by) >= self.policy.quorum
 
 
 @dataclass(frozen=True, slots=True)

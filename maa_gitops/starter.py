@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from maa_gitops.change import differences
-from maa_gitops.documents import read_yaml, schema_names
+from maa_gitops.documents import read_yaml
 from maa_gitops.errors import NotAllowedError, RepositoryError
 from maa_gitops.git import Identity, RefUpdate, Repository
+from maa_gitops.history import first_parents
 from maa_gitops.model import BUILT_IN_TYPES, Problem, Role, Tenant
 from maa_gitops.shipped import shipped_file, shipped_names
 from maa_gitops.signing import canonical_key, key_problem
@@ -79,11 +80,12 @@ class Options:
 class Plan:
     """What ``init`` would do; nothing, if there are problems.
 
-    ``files`` are what it writes, by path, ``edits`` those of them that exist; ``tree`` is what results. ``author``
-    commits it, in a new tenant only, on top of ``head``. ``notes`` are for a person: what is left alone, what to do
-    next.
+    ``files`` are what it writes below ``folder``, by path, ``edits`` those of them that exist; ``tree`` is what results.
+    ``author`` commits it, in a new tenant only, on top of ``head``. ``notes`` are for a person: what is left alone,
+    what to do next.
     """
 
+    folder: Path
     branch: str
     head: str | None
     tree: str
@@ -108,6 +110,7 @@ class Started:
 class _Ground:
     """What ``init`` builds on. ``tree`` is HEAD's in a new tenant, else that of the work tree as it stands."""
 
+    folder: Path
     branch: str
     head: str | None
     tree: str
@@ -149,7 +152,7 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
     loaded = load(repository, tree)
     problems = {*loaded.errors, *_collisions(repository, ground, tree)}
     if problems or loaded.tenant is None:
-        return Plan(ground.branch, ground.head, tree, fixed.files, tuple(sorted(problems)))
+        return Plan(ground.folder, ground.branch, ground.head, tree, fixed.files, tuple(sorted(problems)))
     _refuse_other_tenant(options, loaded.tenant)
     caller = _caller(repository, options, own_key) if ground.is_new else None
     named = _named(options, caller)
@@ -161,19 +164,21 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
     tree = _overlaid(repository, ground.tree, files)
     notes = (*fixed.notes, *accounts.notes, *group.notes, *policies.notes)
     return Plan(
-        ground.branch,
-        ground.head,
-        tree,
-        files,
-        _problems(repository, ground, tree),
-        frozenset(path for path in files if repository.entry(ground.tree, path) is not None),
-        caller.identity if caller is not None else None,
-        (*notes, *_next_steps(repository, ground, is_done=not files and not notes)),
+        folder=ground.folder,
+        branch=ground.branch,
+        head=ground.head,
+        tree=tree,
+        files=files,
+        problems=_problems(repository, ground, tree),
+        edits=frozenset(path for path in files if repository.entry(ground.tree, path) is not None),
+        author=caller.identity if caller is not None else None,
+        notes=(*notes, _next_step(repository, ground, files)),
     )
 
 
 def _ground(repository: Repository) -> _Ground:
-    if repository.work_tree is None:
+    folder = repository.work_tree
+    if folder is None:
         raise RepositoryError(
             f"{repository.git_dir} is a repository without a work tree, and init writes files",
             hint="git clone it, and run init in the clone",
@@ -183,7 +188,7 @@ def _ground(repository: Repository) -> _Ground:
     tree = repository.commit(head).tree if head is not None else repository.write_tree(())
     settings = repository.entry(tree, SETTINGS)
     if settings is None or settings.is_folder:
-        return _Ground(_branch_to_protect(repository, branch, head), head, tree, is_new=True)
+        return _Ground(folder, _branch_to_protect(repository, branch, head), head, tree, is_new=True)
     if branch is None or not branch.startswith(_CHANGE_PREFIX):
         where = f"'{branch}'" if branch is not None else "no branch"
         raise NotAllowedError(
@@ -191,7 +196,7 @@ def _ground(repository: Repository) -> _Ground:
             hint=f"git switch -c {_CHANGE_PREFIX}add-what-is-missing, then run init again",
             code="notOnChangeBranch",
         )
-    return _Ground(branch, head, repository.snapshot(), is_new=False)
+    return _Ground(folder, branch, head, repository.snapshot(), is_new=False)
 
 
 def _branch_to_protect(repository: Repository, branch: str | None, head: str | None) -> str:
@@ -209,19 +214,12 @@ def _branch_to_protect(repository: Repository, branch: str | None, head: str | N
         text = f"this clone protects '{configured}' already, and you are on '{branch}'"
         raise NotAllowedError(text, hint=f"git switch {configured}", code="noProtectedBranch")
     # A second trusted start would hide from this clone whatever happened since the first.
-    earlier = _last_commit_of_settings(repository, head) if head is not None else None
+    chain = first_parents(repository, head) if head is not None else ()
+    earlier = next((oid for oid in chain if repository.entry(repository.commit(oid).tree, SETTINGS) is not None), None)
     if earlier is not None:
-        text = f"'{branch}' was a tenant repository: commit {earlier} took {SETTINGS} away"
-        raise NotAllowedError(text, hint=f"git revert {earlier}", code="lostTenant")
+        text = f"'{branch}' was a tenant repository already, in commit {earlier}: its {SETTINGS} must be put back"
+        raise NotAllowedError(text, hint=f"git restore --source={earlier} {SETTINGS}", code="lostTenant")
     return branch
-
-
-def _last_commit_of_settings(repository: Repository, head: str) -> str | None:
-    """The last commit of the branch that did anything to ``maa.yaml``."""
-    done = repository.run("rev-list", "--max-count=1", "--first-parent", head, "--", SETTINGS)
-    if done.returncode:
-        raise RepositoryError(f"the history of {SETTINGS} cannot be read: {done.last_words}", code="gitFailed")
-    return done.text or None
 
 
 def _overlaid(repository: Repository, tree: str, files: Mapping[str, bytes]) -> str:
@@ -242,7 +240,7 @@ def _collisions(repository: Repository, ground: _Ground, tree: str) -> Iterator[
     """What of the repository stands where the tool has its own files, each path once."""
     strangers = dict(_strangers(repository, ground.tree)) if ground.is_new else {}
     for path, (old, new) in differences(repository, ground.tree, tree).items():
-        if old is not None and (new is None or ground.is_new):
+        if old is not None and (new is None or ground.is_new or old.mode != new.mode):
             strangers.setdefault(path, "stands where init writes a file of its own")
     for path, text in strangers.items():
         yield Problem(path, 0, 0, "refused", text, path)
@@ -263,9 +261,9 @@ def _strangers(repository: Repository, tree: str) -> Iterator[tuple[str, str]]:
 def _problems(repository: Repository, ground: _Ground, tree: str) -> tuple[Problem, ...]:
     """What is wrong with the tree that would result, and what uncommitted work would be lost."""
     problems = list(load(repository, tree).errors)
-    if ground.is_new and repository.work_tree is not None:
+    if ground.is_new:
         text = "not committed, and stands where init writes a file of its own"
-        in_the_way = repository.would_overwrite(repository.work_tree, ground.tree, tree)
+        in_the_way = repository.would_overwrite(ground.folder, ground.tree, tree)
         problems += [Problem(path, 0, 0, "refused", text, path) for path in in_the_way]
     return tuple(sorted(problems))
 
@@ -275,21 +273,18 @@ def _problems(repository: Repository, ground: _Ground, tree: str) -> tuple[Probl
 
 def _fixed_files(repository: Repository, ground: _Ground, options: Options) -> _Part:
     """The files that do not depend on who there is."""
-    wanted = {f"{SCHEMA_FOLDER}/{name}.schema.json": _schema(name) for name in schema_names()}
-    missing = {_ATTRIBUTES: _ATTRIBUTES_TEXT.encode()}
-    for profile_type in BUILT_IN_TYPES:
-        folder = f"{RESOURCES}/{profile_type.folder}"
-        if repository.entry(ground.tree, folder) is None:
-            missing[f"{folder}/.gitkeep"] = b""
+    tree = ground.tree
+    wanted = {f"{SCHEMA_FOLDER}/{name}": shipped_file("schemas", name) for name in shipped_names("schemas")}
     if ground.is_new:
         wanted[SETTINGS] = _settings(options, ground.branch)
-    wanted |= {path: content for path, content in missing.items() if repository.entry(ground.tree, path) is None}
-    files = {path: data for path, data in wanted.items() if data != _content(repository, ground.tree, path)}
-    return _Part(files, tuple(_attribute_notes(repository, ground.tree)))
-
-
-def _schema(name: str) -> bytes:
-    return shipped_file("schemas", f"{name}.schema.json")
+    if repository.entry(tree, _ATTRIBUTES) is None:
+        wanted[_ATTRIBUTES] = _ATTRIBUTES_TEXT.encode()
+    for profile_type in BUILT_IN_TYPES:
+        folder = f"{RESOURCES}/{profile_type.folder}"
+        if repository.entry(tree, folder) is None:
+            wanted[f"{folder}/.gitkeep"] = b""
+    files = {path: data for path, data in wanted.items() if data != _content(repository, tree, path)}
+    return _Part(files, tuple(_attribute_notes(repository, tree)))
 
 
 def _settings(options: Options, branch: str) -> bytes:
@@ -425,9 +420,7 @@ def _group(repository: Repository, tree: str, tenant: Tenant, named: Sequence[st
         members = ", ".join(map(_scalar, dict.fromkeys((*people, *named))))
         return _Part({_GROUP_FILE: _document(_GROUP_FILE, "group", _GROUP_TEXT.format(members=members))})
     there = tenant.groups[GROUP].members
-    joining = [
-        name for name in named if name not in (*there, *tenant.accounts) or (name not in there and name in people)
-    ]
+    joining = [name for name in named if name not in there and (name in people or name not in tenant.accounts)]
     if not joining:
         return _Part({})
     edited = _with_members(_content(repository, tree, _GROUP_FILE) or b"", joining)
@@ -474,7 +467,9 @@ def _policies(repository: Repository, tree: str) -> _Part:
 def _document(path: str, schema: str, body: str) -> bytes:
     """A YAML document whose first line tells editors its schema."""
     up = "../" * path.count("/")
-    return f"# yaml-language-server: $schema={up}{SCHEMA_FOLDER}/{schema}.schema.json\n{body}".encode()
+    return f"# yaml-language-server: $schema={up}{SCHEMA_FOLDER}/{schema}.schema.json\n{body}".encode(
+        "utf-8", "replace"
+    )
 
 
 def _scalar(text: str) -> str:
@@ -484,13 +479,11 @@ def _scalar(text: str) -> str:
     return text if is_plain else json.dumps(text, ensure_ascii=False)
 
 
-def _next_steps(repository: Repository, ground: _Ground, *, is_done: bool) -> Iterator[str]:
+def _next_step(repository: Repository, ground: _Ground, files: Mapping[str, bytes]) -> str:
     if not ground.is_new:
-        yield "nothing is missing" if is_done else "send it for approval: maa submit -a"
-    elif repository.remote() is not None:
-        yield f"share it: git push -u origin {ground.branch}"
-    else:
-        yield f"share it: git remote add origin URL, git push -u origin {ground.branch}"
+        return "send it for approval: maa submit -a" if files else "there is nothing to add"
+    remote = "" if repository.remote() is not None else "git remote add origin URL, "
+    return f"share it: {remote}git push -u origin {ground.branch}"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -504,10 +497,10 @@ def carry_out(repository: Repository, planned: Plan, now: datetime) -> Started:
         RepositoryError: a file cannot be written, or git refuses.
         RemoteError: ``lostRace``, the branch has moved since.
     """
-    if planned.problems or repository.work_tree is None:
+    if planned.problems:
         raise _refusal(planned.problems)
     commit = None
-    with _written(repository.work_tree, planned):
+    with _written(planned):
         if planned.author is not None:
             commit = _committed(repository, planned, planned.author, now)
     if commit is not None:
@@ -522,7 +515,7 @@ def _refusal(problems: Iterable[Problem]) -> NotAllowedError:
 
 
 @contextmanager
-def _written(folder: Path, planned: Plan) -> Iterator[None]:
+def _written(planned: Plan) -> Iterator[None]:
     """Write the files; if that fails, or what is done inside the context, leave the folder as it was.
 
     Raises:
@@ -531,7 +524,7 @@ def _written(folder: Path, planned: Plan) -> Iterator[None]:
     try:
         with ExitStack() as undo:
             for path, content in planned.files.items():
-                _write(undo, folder / path, content, is_edit=path in planned.edits)
+                _write(undo, planned.folder / path, content, is_edit=path in planned.edits)
             yield
             undo.pop_all()
     except OSError as error:
@@ -562,8 +555,9 @@ def _committed(repository: Repository, planned: Plan, author: Identity, now: dat
     commit = repository.write_commit(tree=planned.tree, parents=parents, message=message, identity=author, at=now)
     ref = f"refs/heads/{planned.branch}"
     repository.update_refs([RefUpdate(ref, planned.head, commit)], "maa: init")
-    paths = "".join(f"{path}\0" for path in planned.files).encode()
-    done = repository.run("update-index", "--add", "-z", "--stdin", cwd=repository.work_tree, input=paths)
+    entries = ((path, repository.entry(planned.tree, path)) for path in planned.files)
+    lines = "".join(f"{entry.mode} {entry.oid}\t{path}\0" for path, entry in entries if entry is not None).encode()
+    done = repository.run("update-index", "-z", "--index-info", cwd=planned.folder, input=lines)
     if done.returncode:
         repository.update_refs([RefUpdate(ref, commit, planned.head)], "maa: init failed")
         raise RepositoryError(f"git does not take the files into its index: {done.last_words}", code="gitFailed")

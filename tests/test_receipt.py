@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from applying import NOW, environment, git, make_keys
+from tests.applying import NOW, environment, git, make_keys
 from jsonschema import Draft202012Validator
 
 from maa_gitops import receipt
@@ -289,40 +289,39 @@ def test_the_branch_is_read_back_as_it_was_written(keys: Path, repository: Repos
 def test_no_branch_and_a_first_intent_are_no_receipts(repository: Repository, context: Context) -> None:
     """Nothing has been applied: that is an answer too."""
     begun = commit_tree(repository, receipt.tree_with_intent(repository, None, INTENT))
-    for found, intent in ((receipt.read(repository, None, context), None), (read(repository, begun, context), INTENT)):
+    for found, intent in ((receipt.read(repository, None, context), None), (receipt.read(repository, begun, context), INTENT)):
         assert (found.newest, dict(found.objects), found.intent) == (None, {}, intent)
 
 
-read = receipt.read
+SPOILED_BRANCHES: Mapping[str, Mapping[str, bytes | None]] = {
+    "edited map": {"objects.json": OTHER_OBJECTS},
+    "lost map": {"objects.json": None},
+    "lost receipts": {"receipts.jsonl": b""},
+    "no receipts": {"receipts.jsonl": None},
+    "junk": {"receipts.jsonl": b"junk\n"},
+    "strange file": {"README.md": b""},
+    "intent of another form": {"intent.json": b"{}"},
+    "intent that is no JSON": {"intent.json": b"\xff"},
+}
 
 
-def spoiled_branches(keys: Path) -> Mapping[str, Mapping[str, bytes]]:
-    """What a branch may not hold."""
-    data = chain(keys, DRAFT)
-    return {
-        "edited map": {"receipts.jsonl": data, "objects.json": OTHER_OBJECTS},
-        "lost map": {"receipts.jsonl": data},
-        "map of nothing": {"objects.json": OBJECTS},
-        "lost receipts": {"receipts.jsonl": b"", "objects.json": OBJECTS},
-        "forged receipt": {
-            "receipts.jsonl": receipt.extend(b"", DRAFT, sign_as(keys, "bob")),
-            "objects.json": OBJECTS,
-        },
-        "strange file": {"receipts.jsonl": data, "objects.json": OBJECTS, "README.md": b""},
-        "intent of another form": {"receipts.jsonl": data, "objects.json": OBJECTS, "intent.json": b"{}"},
-        "intent that is no JSON": {"receipts.jsonl": data, "objects.json": OBJECTS, "intent.json": b"\xff"},
-    }
-
-
-@pytest.mark.parametrize("name", spoiled_branches.__annotations__ and [
-    "edited map", "lost map", "map of nothing", "lost receipts", "forged receipt", "strange file",
-    "intent of another form", "intent that is no JSON",
-])  # fmt: skip
+@pytest.mark.parametrize("name", SPOILED_BRANCHES)
 def test_f7_a_spoiled_branch_is_reported(keys: Path, repository: Repository, context: Context, name: str) -> None:
     """The message says what is wrong, the hint how to start anew."""
+    files = {"receipts.jsonl": chain(keys, DRAFT), "objects.json": OBJECTS, **SPOILED_BRANCHES[name]}
+    spoiled = {path: content for path, content in files.items() if content is not None}
     with pytest.raises(RepositoryError, match="do not read") as caught:
-        read(repository, commit(repository, spoiled_branches(keys)[name]), context)
+        receipt.read(repository, commit(repository, spoiled), context)
     assert (caught.value.code, "maa apply --rebuild" in (caught.value.hint or "")) == ("receiptsUnreadable", True)
+
+
+def test_h10_a_branch_with_a_forged_receipt_is_reported(
+    keys: Path, repository: Repository, context: Context
+) -> None:
+    """One receipt that is not good, and none is believed."""
+    forged = receipt.extend(chain(keys, DRAFT), DRAFT, sign_as(keys, "mallory"))
+    with pytest.raises(RepositoryError, match="receipt 2: its signature is not by a key of account alice"):
+        receipt.read(repository, commit(repository, {"receipts.jsonl": forged, "objects.json": OBJECTS}), context)
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b'{"app/a":{}}', b'{"a":{}}', b"\xff", b'{"app/a":1}'])
@@ -332,14 +331,14 @@ def test_a_signed_map_of_another_form_is_reported(
     """Even a deployer's own tools crash nothing."""
     data = chain(keys, replace(DRAFT, state=digest(content)))
     with pytest.raises(RepositoryError, match=r"objects\.json is not in its form"):
-        read(repository, commit(repository, {"receipts.jsonl": data, "objects.json": content}), context)
+        receipt.read(repository, commit(repository, {"receipts.jsonl": data, "objects.json": content}), context)
 
 
 def test_d5_links_on_the_branch_are_reported(keys: Path, repository: Repository, context: Context) -> None:
     """Files there are regular files."""
     files = {"receipts.jsonl": chain(keys, DRAFT), "objects.json": OBJECTS}
     with pytest.raises(RepositoryError, match="does not belong there"):
-        read(repository, commit(repository, files, mode="120000"), context)
+        receipt.read(repository, commit(repository, files, mode="120000"), context)
 
 
 def test_an_intent_is_read_alone_where_receipts_do_not_read(repository: Repository) -> None:
@@ -356,7 +355,7 @@ def test_the_map_after_an_earlier_receipt_is_found(keys: Path, repository: Repos
     first = commit(repository, {"receipts.jsonl": early, "objects.json": OBJECTS})
     forged = commit(repository, {"receipts.jsonl": early, "objects.json": b"{}\n"}, first)
     tip = commit(repository, {"receipts.jsonl": late, "objects.json": OTHER_OBJECTS}, forged)
-    one, two = read(repository, tip, context).receipts
+    one, two = receipt.read(repository, tip, context).receipts
     assert receipt.objects_after(repository, tip, one) == {"app/a": HELD}
     assert receipt.objects_after(repository, tip, two) == {"app/a": HELD, "app/b": HELD}
     assert receipt.objects_after(repository, first, two) == {}

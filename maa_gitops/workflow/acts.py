@@ -257,7 +257,7 @@ def _approver_refusal(request: Request, account: Account) -> Refusal | None:
     if submit is None:
         return None
     policies = covering_policies(request.facts.tenant, request.facts.objects)
-    code = approver_refusal(request.facts.tenant, policies, account.name, submit.account, submit.contributors)
+    code = approver_refusal(request.facts.tenant, policies, account.name, submit)
     if code is None:
         return None
     others = sorted({name for verdict in request.evaluation.policies for name in verdict.can_approve})
