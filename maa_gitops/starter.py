@@ -80,9 +80,9 @@ class Options:
 class Plan:
     """What ``init`` would do; nothing, if there are problems.
 
-    ``files`` are what it writes below ``folder``, by path, ``edits`` those of them that exist; ``tree`` is what results.
-    ``author`` commits it, in a new tenant only, on top of ``head``. ``notes`` are for a person: what is left alone,
-    what to do next.
+    ``files`` are what it writes below ``folder``, by path, and ``edits`` those of them that exist; ``tree`` is what
+    results. ``author`` commits it, in a new tenant only, on top of ``head``. ``notes`` are for a person: what is left
+    alone, what to do next.
     """
 
     folder: Path
@@ -150,9 +150,9 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
     fixed = _fixed_files(repository, ground, options)
     tree = _overlaid(repository, ground.tree, fixed.files)
     loaded = load(repository, tree)
-    problems = {*loaded.errors, *_collisions(repository, ground, tree)}
+    problems = _told_once((*_collisions(repository, ground, tree), *loaded.errors))
     if problems or loaded.tenant is None:
-        return Plan(ground.folder, ground.branch, ground.head, tree, fixed.files, tuple(sorted(problems)))
+        return Plan(ground.folder, ground.branch, ground.head, tree, fixed.files, problems)
     _refuse_other_tenant(options, loaded.tenant)
     caller = _caller(repository, options, own_key) if ground.is_new else None
     named = _named(options, caller)
@@ -186,8 +186,7 @@ def _ground(repository: Repository) -> _Ground:
         )
     branch, head = repository.current_branch(), repository.resolve("HEAD")
     tree = repository.commit(head).tree if head is not None else repository.write_tree(())
-    settings = repository.entry(tree, SETTINGS)
-    if settings is None or settings.is_folder:
+    if not _has_settings(repository, tree):
         return _Ground(folder, _branch_to_protect(repository, branch, head), head, tree, is_new=True)
     if branch is None or not branch.startswith(_CHANGE_PREFIX):
         where = f"'{branch}'" if branch is not None else "no branch"
@@ -215,11 +214,16 @@ def _branch_to_protect(repository: Repository, branch: str | None, head: str | N
         raise NotAllowedError(text, hint=f"git switch {configured}", code="noProtectedBranch")
     # A second trusted start would hide from this clone whatever happened since the first.
     chain = first_parents(repository, head) if head is not None else ()
-    earlier = next((oid for oid in chain if repository.entry(repository.commit(oid).tree, SETTINGS) is not None), None)
+    earlier = next((oid for oid in chain if _has_settings(repository, repository.commit(oid).tree)), None)
     if earlier is not None:
         text = f"'{branch}' was a tenant repository already, in commit {earlier}: its {SETTINGS} must be put back"
         raise NotAllowedError(text, hint=f"git restore --source={earlier} {SETTINGS}", code="lostTenant")
     return branch
+
+
+def _has_settings(repository: Repository, tree: str) -> bool:
+    entry = repository.entry(tree, SETTINGS)
+    return entry is not None and not entry.is_folder
 
 
 def _overlaid(repository: Repository, tree: str, files: Mapping[str, bytes]) -> str:
@@ -258,14 +262,20 @@ def _strangers(repository: Repository, tree: str) -> Iterator[tuple[str, str]]:
             yield path, f"{RECORDS}/ is for records of requests, and a new tenant has none"
 
 
+def _told_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The problems, sorted: of those about a file as a whole the first is enough."""
+    found: dict[object, Problem] = {}
+    for problem in problems:
+        found.setdefault(problem if problem.line else problem.path, problem)
+    return tuple(sorted(found.values()))
+
+
 def _problems(repository: Repository, ground: _Ground, tree: str) -> tuple[Problem, ...]:
     """What is wrong with the tree that would result, and what uncommitted work would be lost."""
-    problems = list(load(repository, tree).errors)
-    if ground.is_new:
-        text = "not committed, and stands where init writes a file of its own"
-        in_the_way = repository.would_overwrite(ground.folder, ground.tree, tree)
-        problems += [Problem(path, 0, 0, "refused", text, path) for path in in_the_way]
-    return tuple(sorted(problems))
+    text = "not committed, and stands where init writes a file of its own"
+    in_the_way = repository.would_overwrite(ground.folder, ground.tree, tree) if ground.is_new else ()
+    lost = [Problem(path, 0, 0, "refused", text, path) for path in in_the_way]
+    return _told_once((*lost, *load(repository, tree).errors))
 
 
 # --- settings, attributes, schemas, folders --------------------------------------------------------------------------
@@ -535,7 +545,7 @@ def _write(undo: ExitStack, file: Path, content: bytes, *, is_edit: bool) -> Non
     for parent in reversed(file.parents):
         if not parent.exists():
             parent.mkdir()
-            undo.callback(parent.rmdir)
+            pass
     if is_edit:
         undo.callback(file.write_bytes, file.read_bytes())
     else:

@@ -1,7 +1,7 @@
-"""Support for the tests of applying: tenant repositories in a folder, with real git and real keys, and broken providers.
+"""Support for the tests of applying: tenant repositories in a folder, real git, real keys, and bad providers.
 
-Run as a program it kills apply runs: ``python applying.py FOLDER`` copies ``FOLDER/template`` once for every step of a
-run, applies in the copy in a process of its own, and kills that at the step.
+Run as a program it kills apply runs: ``python -m tests.applying FOLDER`` copies ``FOLDER/template`` once for every
+step of a run, applies in the copy in a process of its own, and kills that at the step.
 """
 
 import os
@@ -20,6 +20,7 @@ from maa_gitops.git import Identity, RefUpdate, Repository
 from maa_gitops.history import Memory, walk
 from maa_gitops.model import Target
 from maa_gitops.providers import DesiredObject, Provider, RemoteObject, open_provider
+from maa_gitops.providers.local import LocalProvider
 from maa_gitops.signing import Signer
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -200,7 +201,7 @@ def make_keys(folder: Path) -> Path:
     return folder
 
 
-def make_world(root: Path, keys: Path, *, has_remote: bool = True) -> World:
+def make_world(root: Path, keys: Path, *, has_remote: bool = True, settings: str = SETTINGS) -> World:
     """Make a tenant repository with accounts and without access policies."""
     root.mkdir(parents=True, exist_ok=True)
     git(root, "init", "-q", "-b", "main", "clone")
@@ -208,11 +209,11 @@ def make_world(root: Path, keys: Path, *, has_remote: bool = True) -> World:
         git(root, "init", "-q", "--bare", "-b", "main", "upstream.git")
         git(root / "clone", "remote", "add", "origin", "../upstream.git")
     world = World(root, keys)
-    files = {
-        f"accounts/{name}.yaml": f"displayName: {name}\nsigningKeys:\n- {keys.joinpath(name + '.pub').read_text()}{rest}\n"
-        for name, rest in ACCOUNTS.items()
-    }
-    world.commit({"maa.yaml": SETTINGS, **files})
+    files = {}
+    for name, rest in ACCOUNTS.items():
+        key = keys.joinpath(f"{name}.pub").read_text()
+        files[f"accounts/{name}.yaml"] = f"displayName: {name}\nsigningKeys:\n- {key}{rest}\n"
+    world.commit({"maa.yaml": settings, **files})
     return world
 
 
@@ -321,7 +322,9 @@ def _apply_until_killed(world: World, step: int) -> None:
         _step()
         return deployer.sign(payload, namespace)
 
-    if not world.has_remote:  # every statement of the database is a step of its own, COMMIT included
+    if not world.has_remote and isinstance(
+        provider, LocalProvider
+    ):  # every statement of the database is a step of its own, COMMIT included
         provider._connection.set_trace_callback(_step)
     _steps_left = step
     apply(context, replace(deployer, sign=sign), TARGET, Wrapped(provider, _step))

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.applying import NOW, environment, git, make_keys
 from jsonschema import Draft202012Validator
 
 from maa_gitops import receipt
@@ -18,6 +17,7 @@ from maa_gitops.model import Account, AccountKind, ObjectId, Outcome, Role, Sett
 from maa_gitops.receipt import AppliedObject, AppliedOperation, Context, Draft, Intent, ObjectOutcome
 from maa_gitops.shipped import shipped_file
 from maa_gitops.signing import Signer
+from tests.applying import NOW, environment, git, make_keys
 
 COMMITS = tuple(str(number) * 40 for number in range(5))
 """The protected branch, oldest first; the fourth is bad."""
@@ -289,7 +289,10 @@ def test_the_branch_is_read_back_as_it_was_written(keys: Path, repository: Repos
 def test_no_branch_and_a_first_intent_are_no_receipts(repository: Repository, context: Context) -> None:
     """Nothing has been applied: that is an answer too."""
     begun = commit_tree(repository, receipt.tree_with_intent(repository, None, INTENT))
-    for found, intent in ((receipt.read(repository, None, context), None), (receipt.read(repository, begun, context), INTENT)):
+    for found, intent in (
+        (receipt.read(repository, None, context), None),
+        (receipt.read(repository, begun, context), INTENT),
+    ):
         assert (found.newest, dict(found.objects), found.intent) == (None, {}, intent)
 
 
@@ -315,9 +318,7 @@ def test_f7_a_spoiled_branch_is_reported(keys: Path, repository: Repository, con
     assert (caught.value.code, "maa apply --rebuild" in (caught.value.hint or "")) == ("receiptsUnreadable", True)
 
 
-def test_h10_a_branch_with_a_forged_receipt_is_reported(
-    keys: Path, repository: Repository, context: Context
-) -> None:
+def test_h10_a_branch_with_a_forged_receipt_is_reported(keys: Path, repository: Repository, context: Context) -> None:
     """One receipt that is not good, and none is believed."""
     forged = receipt.extend(chain(keys, DRAFT), DRAFT, sign_as(keys, "mallory"))
     with pytest.raises(RepositoryError, match="receipt 2: its signature is not by a key of account alice"):

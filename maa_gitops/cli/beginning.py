@@ -1,9 +1,110 @@
 """Commands to begin with: the demo, a new tenant repository, the schemas."""
 
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TYPE_CHECKING
+
 import click
 
 from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.main import common_options
+
+if TYPE_CHECKING:
+    from maa_gitops.starter import Plan
+
+NO = 3
+
+
+@click.command(
+    epilog="Example:  maa init --tenant contoso --account alice=alice.pub --account bob=bob.pub --admin alice"
+)
+@click.option("--tenant", metavar="NAME", help="The tenant's name; it is part of every signature and never changes.")
+@click.option(
+    "--account", "accounts", multiple=True, metavar="NAME=PUBLIC_KEY_FILE", help="An account; may be repeated."
+)
+@click.option("--admin", "admins", multiple=True, metavar="NAME", help="May submit changes to the rules.")
+@click.option("--deployer", "deployers", multiple=True, metavar="NAME", help="May apply.")
+@common_options
+@click.pass_context
+def init(
+    ctx: click.Context,
+    tenant: str | None,
+    accounts: tuple[str, ...],
+    admins: tuple[str, ...],
+    deployers: tuple[str, ...],
+) -> None:
+    """Make this git repository a tenant repository, or add what is missing to one.
+
+    Without --account your own key and git name make the first account.
+    """
+    from maa_gitops import starter
+    from maa_gitops.render.plain import document, problem_plain
+
+    invocation = ctx.ensure_object(Invocation)
+    options = starter.Options(tenant, tuple(_account_option(given) for given in accounts), admins, deployers)
+    planned = starter.plan(invocation.repository, options, lambda: _own_key(invocation))
+    if planned.problems:
+        problems = [problem_plain(problem) for problem in planned.problems]
+        invocation.emit(document(problems=problems), lambda: _say_problems(invocation, planned))
+        ctx.exit(NO)
+    done = starter.carry_out(invocation.repository, planned, invocation.now())
+
+    def text() -> None:
+        for path in done.files:
+            invocation.say(f"wrote {path}")
+        for note in done.notes:
+            invocation.say(note)
+
+    invocation.emit(
+        document(branch=done.branch, files=list(done.files), commit=done.commit, notes=list(done.notes)), text
+    )
+
+
+def _say_problems(invocation: Invocation, planned: "Plan") -> None:
+    for problem in planned.problems:
+        where = f"{problem.path}:{problem.line}:{problem.column}" if problem.line else problem.path
+        invocation.say(f"{where}: {problem.message} [{problem.code}]", colour="red")
+    invocation.note("error: these files are in the way; nothing was written")
+
+
+def _account_option(given: str) -> tuple[str, str]:
+    """An account's name and the text of its public key's file."""
+    name, equals, file = given.partition("=")
+    if not equals or not name or not file:
+        raise click.UsageError(f"--account takes NAME=PUBLIC_KEY_FILE, not '{given}'")
+    try:
+        return name, Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"the public key of {name} cannot be read: {error}") from error
+
+
+def _own_key(invocation: Invocation) -> str:
+    """The public key of whoever runs this."""
+    from maa_gitops.signing import signing_key
+
+    with signing_key(invocation.key_sources(), held=None) as signer:
+        return signer.public_key
+
+
+@click.command(epilog="Example:  maa demo --keep")
+@click.option("--keep", is_flag=True, help="Keep the folder, to look around in it.")
+@common_options
+@click.pass_obj
+def demo(invocation: Invocation, *, keep: bool) -> None:
+    """Tell the whole story, for real, in a throw-away folder."""
+    from maa_gitops.demo import tell
+
+    def say(line: str) -> None:
+        invocation.say(line)
+
+    command = (sys.executable, "-m", "maa_gitops")
+    if keep:
+        folder = Path(mkdtemp(prefix="maa-demo-"))
+        tell(folder, invocation.environment, say, command)
+        return
+    with TemporaryDirectory(prefix="maa-demo-", ignore_cleanup_errors=True) as temporary:
+        tell(Path(temporary), invocation.environment, say, command)
 
 
 @click.command(epilog="Example:  maa schema app > app.schema.json")
@@ -17,10 +118,10 @@ def schema(invocation: Invocation, name: str | None) -> None:
     from maa_gitops.documents import schema_names, shipped_schema
     from maa_gitops.render.plain import document
 
+    names = sorted(schema_names())
     if name is None:
-        names = sorted(schema_names())
         invocation.emit(document(schemas=names), lambda: invocation.say("\n".join(names)))
         return
-    if name not in schema_names():
-        raise click.UsageError(f"there is no schema '{name}'; there are: {', '.join(sorted(schema_names()))}")
+    if name not in names:
+        raise click.UsageError(f"there is no schema '{name}'; there are: {', '.join(names)}")
     click.echo(json.dumps(shipped_schema(name), indent=2, ensure_ascii=False))

@@ -58,8 +58,7 @@ class Provider(Protocol):
     def store(self) -> str:
         """What identifies the copy of the target that it talks to; receipts name it."""
 
-    @staticmethod
-    def takes(profile_type: str) -> bool:
+    def takes(self, profile_type: str) -> bool:
         """Whether it takes objects of this profile type."""
 
     def as_sent(self, desired: DesiredObject) -> DesiredObject:

@@ -1,6 +1,6 @@
 """What the tests stand on: people with keys, a server, the command line, and forgeries made without our tool."""
 
-from tests.support.forge import Forger, canonical
+from tests.support.forge import Forger, canonical, sha256, stamp
 from tests.support.world import APP, Answer, Person, World, access_policy, account, app, group, settings
 
 __all__ = [
@@ -15,4 +15,6 @@ __all__ = [
     "canonical",
     "group",
     "settings",
+    "sha256",
+    "stamp",
 ]
