@@ -94,7 +94,7 @@ def _found_tenant(stage: _Stage) -> None:
     _narrate(stage, "Alice makes the tenant repository. All three may approve: one another's changes, never their own.")
     _type_git(stage, "alice", "clone", "../server.git", _CLONE)
     keys = [word for name in _PEOPLE for word in ("--account", f"{name}=../../{name}/{_KEY}.pub")]
-    _maa(stage, "alice", "init", "--tenant", "contoso", *keys)
+    _maa(stage, "alice", "init", "--tenant", "contoso", *keys, shows=("maa.yaml", "groups/", "policies/"))
     _type_git(stage, "alice", "push", "origin", "main")
     for person in ("bob", "carol"):
         _type_git(stage, person, "clone", "../server.git", _CLONE)
@@ -155,8 +155,8 @@ def _reject_with_notes(stage: _Stage) -> None:
     _maa(stage, "alice", "submit", "-a", "-m", reason, shows=("Needs approval", "create script/"))
     notes = "London is in All Staff, too."
     _maa(stage, "bob", "reject", "set-time-zone", "-m", notes, shows=("Rejected", "reject by Bob", notes))
-    _narrate(stage, "That ends it for everybody, until it is submitted again.")
-    _maa(stage, "carol", "approve", "set-time-zone", exits=3, shows=("only a new submit opens it again",))
+    _narrate(stage, "Alice reads why. Nothing but a new submit opens her request again.")
+    _maa(stage, "alice", "show", "set-time-zone", shows=("Request", "reject by Bob", notes, "submit, on its branch"))
     _expect(stage, "set-time-zone", status="rejected", approver="bob", approvalJustification=notes)
 
 

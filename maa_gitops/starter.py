@@ -545,7 +545,7 @@ def _write(undo: ExitStack, file: Path, content: bytes, *, is_edit: bool) -> Non
     for parent in reversed(file.parents):
         if not parent.exists():
             parent.mkdir()
-            pass
+            undo.callback(parent.rmdir)
     if is_edit:
         undo.callback(file.write_bytes, file.read_bytes())
     else:

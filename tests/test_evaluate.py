@@ -8,11 +8,10 @@ How to read a case:
 - ``events`` are the record's lines. ``at`` and ``now`` are offsets from 23 November 2026, 10:00 UTC; without ``at`` an
   event is an hour after the one before it, and ``now`` is an hour after the last. ``evaluate`` does no cryptography, so
   a key is a word: ``signedBy: bob`` is a signature under ``bob-key``, ``signedBy: bad`` one that does not verify.
-  ``content: v2`` is the request's change, but with that content in its first file. Without it a submit signs the
-  change as listed, any other event what the last submit before it signed.
+  ``content: v2`` is the request's change, but with that content in its first file (``nothing``: without that file).
+  Without it a submit signs the change as listed, any other event what the last submit before it signed.
 - ``edited: v2`` says that the change branch now holds that content; ``goodHolds`` and ``tipHolds`` what the last good
-  commit and the tip of the protected branch hold instead of the old content (``nothing``: no file); ``outdated`` what
-  else is in the way.
+  commit and the tip of the protected branch hold instead of the old one; ``outdated`` what else is in the way.
 - ``expect`` is the whole evaluation. What it leaves out is what the last submit says (requestor, contributors; expires
   30 days later) or nothing (approver, notes). An event is ``<account> counts`` or ``<account> no <code>``.
 - ``complete`` and ``landing``, in the files ``landing_*``: may the request land with this completion?
@@ -24,6 +23,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +70,11 @@ OF_COMMANDS_AND_HISTORY = {
     ReasonCode.LOCKED,
     ReasonCode.ALREADY_MERGED,
     ReasonCode.NO_OPEN_REQUEST,
+}
+
+OF_APPROVALS_AND_TIME = {
+    *("needsApprovals", "unsatisfiable", "selfApproval", "contributor", "notApprover", "staleChange", "withdrawn"),
+    *("awaitingCompletion", "expired", "rejected", "cancelled"),
 }
 
 Document = dict[str, Any]
@@ -172,7 +177,8 @@ def _document_path(governed: ObjectId) -> str:
 
 
 def _with_content(files: Sequence[FileChange], word: str | None) -> tuple[FileChange, ...]:
-    return tuple(files) if word is None else (replace(files[0], new=_content(word)), *files[1:])
+    first = {None: files[:1], "nothing": ()}.get(word, (replace(files[0], new=_content(word)),))
+    return (*first, *files[1:])
 
 
 def _change_digest(files: Sequence[FileChange]) -> str:
@@ -419,6 +425,14 @@ def test_order_of_the_facts_does_not_matter(case: Case) -> None:
     expected = _unordered(case.expected)
     for turned in _orders(case.facts):
         assert _unordered(_plain(evaluate(turned))) == expected
+
+
+@pytest.mark.parametrize("case", [param for param in EVALUATIONS if param.values[0].facts.merged is None])
+def test_obstacles_are_the_reasons_that_no_approval_cures(case: Case) -> None:
+    """The obstacles are the reasons before those that speak of approvals; how it ended is none."""
+    before = takewhile(lambda reason: not reason.startswith("needsApprovals"), case.expected["reasons"])
+    expected = [reason for reason in before if reason.split()[0] not in OF_APPROVALS_AND_TIME]
+    assert [_spelled(reason) for reason in evaluate(case.facts).obstacles] == expected
 
 
 @pytest.mark.parametrize("case", LANDINGS)

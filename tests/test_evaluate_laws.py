@@ -213,7 +213,7 @@ def _policies(draw: st.DrawFn, name: str) -> AccessPolicy:
     return replace(
         _policy(name, draw(st.sampled_from(("app", "app", ACCESS_POLICY_TYPE)))),
         approver_groups=draw(st.sampled_from((("approvers",), ("approvers", "leads"), ("leads",), ("nowhere",)))),
-        required_approvals=draw(st.sampled_from((1, 1, 2, 3))),
+        required_approvals=draw(st.sampled_from((1, 1, 2, 3, 0))),
         scope=draw(st.sampled_from(((), ("finance/*",)))),
         attested=draw(st.booleans()),
     )
@@ -380,7 +380,9 @@ def _is_approved(facts: Facts) -> bool:
     enough = [
         length
         for length in range(len(acts) + 1)
-        if all(len(_standing(facts, p, submit, acts[:length])) >= p.required_approvals for p in _covering(facts))
+        if all(
+            len(_standing(facts, p, submit, acts[:length])) >= max(1, p.required_approvals) for p in _covering(facts)
+        )
     ]
     return len(acts) in enough and facts.now - events[start + enough[0]].at < 30 * DAY
 

@@ -230,6 +230,14 @@ def test_policy_is_satisfied_by_enough_approvals() -> None:
     assert satisfied == [False, True, True]
 
 
+@pytest.mark.parametrize("required", [1, 0, -1])
+def test_a8_policy_without_approvals_is_never_satisfied(required: int) -> None:
+    """Whatever number a file has come by, one person must approve."""
+    policy = _policy(required_approvals=required)
+    assert policy.quorum == 1
+    assert not PolicyVerdict(policy, (), ("a",)).satisfied
+
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 

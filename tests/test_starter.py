@@ -641,6 +641,13 @@ def test_a_missing_group_is_made_of_all_enabled_people(lone: Place) -> None:
     assert lone.tenant().groups[GROUP].members == ("alice-nguyen", "bob")
 
 
+def test_who_is_disabled_is_not_made_a_member(lone: Place) -> None:
+    """Naming an account that exists does not bring it back."""
+    lone.commit({"accounts/carol.yaml": f"displayName: Carol\nenabled: false\nsigningKeys: ['{CAROL[1]}']\n"})
+    assert lone.init(Options(accounts=(CAROL,))).files == ()
+    assert lone.tenant().groups[GROUP].members == ("alice-nguyen",)
+
+
 def test_existing_accounts_are_left_and_what_they_lack_is_told(lone: Place) -> None:
     """A key or a role is given to somebody by hand."""
     before = lone.read("accounts/alice-nguyen.yaml")

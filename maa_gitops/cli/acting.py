@@ -42,10 +42,14 @@ def submit(invocation: Invocation, justification: str | None, *, take_all: bool,
     """Send the current branch for approval."""
     from maa_gitops.workflow import submit as workflow
 
+    if not dry_run:
+        _refuse_justification(invocation, justification)  # before anything is committed
     clone = invocation.open_clone()
     branch, head, name = workflow.change_branch(clone)
     loose = workflow.uncommitted(clone.repository)
-    if loose and take_all and not dry_run:
+    if loose and take_all and dry_run:
+        head = workflow.head_with(clone, head, loose)
+    elif loose and take_all:
         first_line = next(iter((justification or "").strip().splitlines()), "") or f"Change for {name}"
         workflow.commit_all(clone.repository, loose, first_line)
         head = clone.repository.ref(f"refs/heads/{branch}") or head
@@ -88,20 +92,24 @@ def _bring_up_to_date(
 
 def _justification(invocation: Invocation, preview: "Request", given: str | None) -> str:
     """The business justification: as given, else from git's editor if there is a terminal."""
-    from maa_gitops.record import prose_problem
     from maa_gitops.render.text import operations
 
     text = given
     if text is None:
-        if not invocation.asks:
-            raise click.UsageError("a business justification is needed: -m TEXT")
         what = "".join(f"#   {line}\n" for line in operations(preview))
         text = invocation.repository.edit_text(f"\n# Why is this change wanted? Approvers read it.\n#\n{what}")
-    text = text.strip()
-    problem = prose_problem(text)
+    _refuse_justification(invocation, text)
+    return text.strip()
+
+
+def _refuse_justification(invocation: Invocation, given: str | None) -> None:
+    from maa_gitops.record import prose_problem
+
+    if given is None and not invocation.asks:
+        raise click.UsageError("a business justification is needed: -m TEXT")
+    problem = prose_problem(given.strip()) if given is not None else None
     if problem is not None:
         raise click.UsageError(f"the business justification is refused: {problem}")
-    return text
 
 
 def _show_prospect(invocation: Invocation, clone: "Clone", preview: "Request", actor: "Actor") -> None:
@@ -249,7 +257,7 @@ def _merge(invocation: Invocation, clone: "Clone", found: "Request", actor: "Act
 def complete(ctx: click.Context, request: str) -> None:
     """Merge a request if it is approved, then apply it if you are a deployer."""
     from maa_gitops.cli.applying import apply_all, deployers
-    from maa_gitops.model import Role
+    from maa_gitops.model import Role, Status
 
     invocation = ctx.ensure_object(Invocation)
     clone = invocation.open_clone()
@@ -260,7 +268,7 @@ def complete(ctx: click.Context, request: str) -> None:
         account = clone.tenant.accounts.get(actor.account.name)
         if account is not None and Role.DEPLOYER in account.roles:
             failed = not apply_all(invocation, clone, actor)
-        elif clone.tenant.settings.targets:
+        elif found.evaluation.status is not Status.COMPLETED:
             who = ", ".join(deployers(clone.tenant)) or "nobody"
             invocation.note(f"merged; a deployer applies it with: maa apply (deployers: {who})")
     found = read_named(invocation, clone, found.id)

@@ -204,8 +204,9 @@ def refuse_unless_open(request: Request, action: Action, account: Account) -> No
 
 
 def open_acts(request: Request, account: Account) -> tuple[Action, ...]:
-    """The acts on a request that are open to an account now."""
-    acts = (Action.APPROVE, Action.REJECT, Action.WITHDRAW, Action.CANCEL)
+    """The acts on a request that are open to an account now, and would change something."""
+    first = () if has_approved(request, account.name) else (Action.APPROVE,)
+    acts = (*first, Action.REJECT, Action.WITHDRAW, Action.CANCEL)
     return tuple(action for action in acts if act_refusal(request, action, account) is None)
 
 

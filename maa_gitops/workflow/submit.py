@@ -85,6 +85,21 @@ def commit_all(repository: Repository, paths: tuple[str, ...], message: str) -> 
             raise RepositoryError(f"git {command[0]} failed: {done.last_words}", hint="commit yourself, then submit")
 
 
+def head_with(clone: Clone, head: str, paths: tuple[str, ...]) -> str:
+    """The commit that ``commit_all`` would make, without making it on the branch: for a dry run."""
+    repository = clone.repository
+    tree = repository.snapshot()
+    entries = {path: repository.entry(tree, path) for path in paths}
+    taken = {path: (entry.mode, entry.oid) if entry is not None else None for path, entry in entries.items()}
+    return repository.write_commit(
+        tree=repository.replace_paths(clone.tree(head), taken),
+        parents=(head,),
+        message="dry run",
+        identity=repository.identity(),
+        at=clone.now,
+    )
+
+
 def preview(clone: Clone, branch: str, head: str, name: str) -> Request:
     """The request as it would be judged if the branch, joined with its shared copy, were submitted now."""
     joined = joined_head(clone, branch, head, name, clone.repository.identity())
