@@ -5,7 +5,7 @@ It decides nothing: what may land is judged in ``history``, which events are goo
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise, takewhile
 
@@ -433,7 +433,7 @@ def _late(context: Context, times: Mapping[str, datetime], receipts: Iterable[Re
         time, commit = earliest.get(receipt.commit, (receipt.at, ""))
         if receipt.at - time > CLOCK_TOLERANCE:
             warnings.append(
-                f"the receipt of {timestamp(receipt.at)} for {receipt.target} names {receipt.commit[:12]}, but the later "
-                f"step {commit[:12]} is dated {timestamp(time)}: a clock was wrong, or the step is dated back"
+                f"the receipt of {timestamp(receipt.at)} for {receipt.target} names {receipt.commit[:12]}, but the "
+                f"later step {commit[:12]} is dated {timestamp(time)}: a clock was wrong, or the step is dated back"
             )
     return tuple(warnings)

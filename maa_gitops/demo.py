@@ -21,8 +21,9 @@ from maa_gitops.record import NAMESPACE
 
 _PEOPLE = {"alice": "Alice Nguyen", "bob": "Bob Okafor", "carol": "Carol Silva"}
 _CLONE = "contoso"
+_WIDEST = 130
 _KEY = ".ssh/id_ed25519"
-_FOREIGN = re.compile(r"(GIT|SSH|MAA|GPG|GNUPG|XDG)_?|EMAIL\Z")
+_FOREIGN = re.compile(r"GIT|SSH|MAA|GPG|GNUPG|XDG|EMAIL\Z")
 """Variables by which the caller's own keys, agent, settings or name could come into the story."""
 
 _APP = "resources/apps/company-portal.yaml"
@@ -57,24 +58,26 @@ class _Stage:
     folder: Path
     environment: Mapping[str, str]
     say: Callable[[str], None]
-    program: tuple[str, ...]
+    programs: Mapping[str, tuple[str, ...]]
 
 
 def tell(folder: Path, environment: Mapping[str, str], say: Callable[[str], None], maa: Sequence[str]) -> None:
     """Play the whole story in an empty folder, telling it line by line.
 
-    ``maa`` is the beginning of its command lines, the program itself. Nothing of the caller's own set-up is used.
+    ``maa`` is how a command line of its own begins. Nothing of the caller's set-up is used but the PATH.
 
     Raises:
         RepositoryError: ``demoFailed``, something did not happen as told; ``folderNotEmpty``.
     """
     folder = folder.absolute()
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    if len(list(folder.iterdir())) > 1:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
         raise RepositoryError(f"{folder} is not empty", hint="name a new folder", code="folderNotEmpty")
+    programs = {"maa": tuple(maa), **{name: (_found(name, environment),) for name in ("git", "ssh-keygen")}}
+    (folder / "tmp").mkdir()
     kept = {name: value for name, value in environment.items() if not _FOREIGN.match(name)}
     fixed = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "TMPDIR": str(folder / "tmp")}
-    stage = _Stage(folder, {**kept, **fixed}, say, tuple(maa))
+    stage = _Stage(folder, {**kept, **fixed}, say, programs)
     _narrate(stage, f"Everything happens in {folder}: no key, setting or repository of yours is used.")
     for number, (title, scene) in enumerate(_SCENES, start=1):
         say("")
@@ -162,7 +165,12 @@ def _reject_with_notes(stage: _Stage) -> None:
 
 def _read_log(stage: _Stage) -> None:
     _narrate(stage, "Carol audits. Her clone alone holds every signed event: who did what, when and why.")
-    _maa(stage, "carol", "audit", shows=("submit", "approve", "reject", "complete"))
+    _maa(
+        stage,
+        "carol",
+        "audit",
+        shows=[f"\t{action}\t" for action in ("submit", "approve", "reject", "complete", "apply")],
+    )
     _narrate(stage, "And it proves that nothing landed on main which was not approved.")
     _maa(stage, "carol", "verify", shows=("good:",))
 
@@ -178,7 +186,7 @@ def _push_past_approvers(stage: _Stage) -> None:
     _narrate(stage, "No approval covers that. Every clone sees it, names the commit, and nothing is applied.")
     _maa(stage, "carol", "verify", exits=3, shows=("unapprovedChange", "NOT GOOD"))
     _maa(stage, "alice", "apply", exits=3, shows=("is not good",))
-    _narrate(stage, "Carol puts main back to what was approved; that needs no approval. The attempt stays in the log.")
+    _narrate(stage, "Carol puts main back to what was approved, which needs no approval.")
     _heal(stage)
 
 
@@ -202,6 +210,8 @@ def _forge_approval(stage: _Stage) -> None:
     _plant(stage, ("origin/main", f"origin/{_TIME_ZONE_BRANCH}"), files, "complete set-time-zone")
     _maa(stage, "carol", "verify", exits=3, shows=("set-time-zone.jsonl was not approved", "NOT GOOD"))
     _heal(stage)
+    _narrate(stage, "Both attempts, and the false approval, are in the audit log.")
+    _maa(stage, "carol", "audit", shows=("\tviolation\t", "\tunknownSigner\t"))
 
 
 _SCENES: tuple[tuple[str, Callable[[_Stage], None]], ...] = (
@@ -234,7 +244,7 @@ def _settle(stage: _Stage, person: str) -> None:
     user = f"[user]\n\tname = {_PEOPLE[person]}\n\temail = {address}\n"
     others = "[init]\n\tdefaultBranch = main\n[branch]\n\tautoSetupMerge = false\n[gc]\n\tauto = 0\n"
     (home / ".gitconfig").write_text(user + others, encoding="utf-8")
-    _run(stage, person, (_program(stage, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", address, "-f", _KEY))
+    _run(stage, person, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", address, "-f", _KEY)
 
 
 def _start_branch(stage: _Stage, person: str, name: str, files: Mapping[str, str]) -> None:
@@ -282,11 +292,8 @@ def _plant(
 
 def _record(stage: _Stage, request: str) -> tuple[str, bytes]:
     """The path and content of a request's record on the branch that Alice has checked out."""
-    paths = _git(stage, "alice", "ls-tree", "-r", "--name-only", "HEAD", "requests/").splitlines()
-    path = next((path for path in paths if path.endswith(f"/{request}.jsonl")), None)
-    if path is None:
-        raise _failed(f"maa submit, of {request}", "there is no record on the branch")
-    return path, _git(stage, "alice", "cat-file", "blob", f"HEAD:{path}").encode() + b"\n"
+    path = _git(stage, "alice", "ls-files", f"requests/*/{request}.jsonl")
+    return path, _run(stage, "alice", "git", "cat-file", "blob", f"HEAD:{path}").stdout
 
 
 def _forged_line(stage: _Stage, record: bytes, **fields: object) -> bytes:
@@ -297,7 +304,7 @@ def _forged_line(stage: _Stage, record: bytes, **fields: object) -> bytes:
     plain |= {"base": _git(stage, "alice", "rev-parse", "origin/main"), "previous": digest(last), **fields}
     words = ("ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", f"../{_KEY}")
     _type(stage, "alice", *words)
-    signed = _run(stage, "alice", (_program(stage, words[0]), "-q", *words[1:]), given=canonical_json(plain))
+    signed = _run(stage, "alice", *words, given=canonical_json(plain))
     return canonical_json({**plain, "signature": signed.stdout.decode()}) + b"\n"
 
 
@@ -317,12 +324,12 @@ def _type(stage: _Stage, person: str, *words: str) -> None:
 def _maa(stage: _Stage, person: str, *words: str, exits: int = 0, shows: Sequence[str] = ()) -> None:
     """Run maa. The exit code must be ``exits``, and each of ``shows`` in a line that it prints; those are told."""
     _type(stage, person, "maa", *words)
-    done = _run(stage, person, (*stage.program, *words), exits=exits)
+    done = _run(stage, person, "maa", *words, exits=exits)
     lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
     told = [line if any(what in line for what in shows) else "..." for line in lines]
     for before, line in zip(["", *told], told, strict=False):
         if line != "..." or before != "...":
-            stage.say(f"      {line}")
+            stage.say("      " + (line if len(line) <= _WIDEST else line[:_WIDEST] + "...").replace("\t", "  "))
     for what in shows:
         if not any(what in line for line in lines):
             raise _failed(f"maa {words[0]}", f"it does not say '{what}'")
@@ -330,7 +337,7 @@ def _maa(stage: _Stage, person: str, *words: str, exits: int = 0, shows: Sequenc
 
 def _state(stage: _Stage, request: str) -> dict[str, object]:
     """What ``maa show`` says of a request, as data."""
-    done = _run(stage, "alice", (*stage.program, "show", request, "--format", "json"))
+    done = _run(stage, "alice", "maa", "show", request, "--format", "json")
     try:
         state = json.loads(done.stdout)
     except ValueError:
@@ -350,7 +357,7 @@ def _expect(stage: _Stage, request: str, *, reason: str | None = None, **fields:
 
 def _git(stage: _Stage, person: str, *words: str, extra: Mapping[str, str] | None = None, given: bytes = b"") -> str:
     """Run git, untold, and return what it prints."""
-    done = _run(stage, person, (_program(stage, "git"), *words), extra=extra, given=given)
+    done = _run(stage, person, "git", *words, extra=extra, given=given)
     return done.stdout.decode("utf-8", "replace").removesuffix("\n")
 
 
@@ -362,8 +369,7 @@ def _type_git(stage: _Stage, person: str, *words: str, extra: Mapping[str, str] 
 def _run(
     stage: _Stage,
     person: str,
-    command: Sequence[str],
-    *,
+    *words: str,
     exits: int = 0,
     extra: Mapping[str, str] | None = None,
     given: bytes = b"",
@@ -377,22 +383,23 @@ def _run(
     own = {"HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
     place = home / _CLONE if (home / _CLONE).is_dir() else home
     environment = {**stage.environment, **own, **(extra or {})}
+    command = (*stage.programs[words[0]], *words[1:])
     try:
         done = subprocess.run(command, cwd=place, env=environment, input=given, capture_output=True, check=False)
     except OSError as error:
-        raise _failed(command[0], f"it cannot be started: {error}") from error
+        raise _failed(words[0], f"it cannot be started: {error}") from error
     if done.returncode != exits:
         for line in (done.stdout + done.stderr).decode("utf-8", "replace").splitlines():
             stage.say(f"      {line}")
-        raise _failed(shlex.join(command), f"it ended with exit code {done.returncode}, not {exits}")
+        raise _failed(shlex.join(words), f"it ended with exit code {done.returncode}, not {exits}")
     return done
 
 
-def _program(stage: _Stage, name: str) -> str:
-    found = shutil.which(name, path=stage.environment.get("PATH", os.defpath))
-    if found is None:
+def _found(name: str, environment: Mapping[str, str]) -> str:
+    path = shutil.which(name, path=environment.get("PATH", os.defpath))
+    if path is None:
         raise _failed(name, "it was not found on PATH")
-    return found
+    return str(Path(path).absolute())
 
 
 def _failed(step: str, why: str) -> RepositoryError:

@@ -421,7 +421,7 @@ def record_paths(repository: Repository, tree: str, request: str) -> list[str]:
         return []
     years = [entry.name for entry in repository.tree(top.oid) if entry.is_folder]
     paths = (f"{RECORDS}/{year}/{request}.jsonl" for year in years)
-    return [path for path in paths if repository.entry(tree, path) is not None]
+    return [p for p in paths if place(p, ()).kind is Kind.RECORD and repository.entry(tree, p) is not None]
 
 
 def _time_faults(good: Good, time: datetime | None, now: datetime) -> tuple[Violation, ...]:

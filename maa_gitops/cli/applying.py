@@ -180,7 +180,7 @@ def tenant(invocation: Invocation, target: str | None) -> None:
         heads = ("Target", "Type", "Name", "Marker", "Assignments", "Id")
         invocation.table(heads, [_tenant_row(row) for row in rows])
         if not rows:
-            invocation.note("the targets hold nothing")
+            invocation.note("this clone's copy of the targets holds nothing; maa apply brings what was approved")
 
     invocation.emit(document(objects=rows), text)
 
@@ -222,7 +222,9 @@ def _say_differences(invocation: Invocation, report: "Report") -> None:
 
 def _lines(report: "Report", nothing: str = "up to date") -> list[str]:
     at = f" at {report.commit[:12]}" if report.commit is not None else ""
-    count = f"{len(report.objects)} objects" if report.objects else nothing
+    from maa_gitops.render.text import counted
+
+    count = counted(len(report.objects), "object") if report.objects else nothing
     lines = [f"{report.target}{at}: {report.message or count}"]
     for found in report.objects:
         requests = f" ({', '.join(found.requests)})" if found.requests else ""

@@ -55,6 +55,8 @@ def init(
             invocation.say(f"wrote {path}")
         for note in done.notes:
             invocation.say(note)
+        if done.commit is not None:
+            invocation.say(f"who clones should pin where trust begins: git config maa.trustedStart {done.commit}")
 
     invocation.emit(
         document(branch=done.branch, files=list(done.files), commit=done.commit, notes=list(done.notes)), text

@@ -83,6 +83,7 @@ def explain_tenant(invocation: Invocation, clone: "Clone") -> None:
     """Say what is covered by access policies and what is not."""
     from maa_gitops.model import ACCESS_POLICY_TYPE
     from maa_gitops.render.plain import document, policy_plain, unasked_policy
+    from maa_gitops.render.text import counted
     from maa_gitops.tenant import objects_in
 
     tenant = clone.tenant
@@ -99,7 +100,7 @@ def explain_tenant(invocation: Invocation, clone: "Clone") -> None:
             for verdict in of_type:
                 _explain_policy(invocation, verdict)
                 invocation.say(f"    {', '.join(verdict.can_approve) or 'nobody'}")
-        invocation.say(f"{len(covered)} resources are covered, {len(uncovered)} are not")
+        invocation.say(f"{counted(len(covered), 'resource')} covered, {len(uncovered)} not")
         for governed in uncovered:
             invocation.say(f"  {governed}")
 

@@ -300,7 +300,7 @@ def _not_opened(directory: Path, found: CompletedGit) -> RepositoryError:
         return RepositoryError(message, hint=trust(directory), code="notOwned")
     if "not a git repository" in found.stderr:
         message = f"{directory} is not in a git repository"
-        return RepositoryError(message, hint="git init, or maa -C DIR", code="noRepository")
+        return RepositoryError(message, hint="git init -b main, or maa -C DIR", code="noRepository")
     said = " ".join(found.stderr.removeprefix("fatal: ").split())
     return RepositoryError(f"git cannot read the repository at {directory}: {said}", code="unsupportedRepository")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from maa_gitops.model import Action, Event, EventVerdict, Outcome, Reason, Status, Tenant, timestamp
+from maa_gitops.model import Action, Event, EventVerdict, Outcome, Reason, ReasonCode, Status, Tenant, timestamp
 from maa_gitops.workflow.listing import Listed
 from maa_gitops.workflow.requests import Request
 
@@ -15,6 +15,8 @@ STATUS_WORDS = {
     Status.CANCELLED: "Canceled",
     Status.EXPIRED: "Expired",
 }
+
+_ACTIVE = frozenset({Status.NEEDS_APPROVAL, Status.APPROVED})
 
 STATUS_COLOURS = {
     Status.NEEDS_APPROVAL: "yellow",
@@ -36,9 +38,12 @@ def status_words(request: Request) -> str:
 
 def when(value: datetime | None) -> str:
     """A time for people, in UTC."""
-    return (
-        timestamp(value).replace("T", " ").removesuffix(":00Z").removesuffix("Z") + " UTC" if value is not None else "-"
-    )
+    return f"{timestamp(value)[:19].replace('T', ' ')} UTC" if value is not None else "-"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: ``1 object``, ``2 objects``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def who(tenant: Tenant, name: str | None, claimed: str | None = None) -> str:
@@ -86,7 +91,7 @@ def request_text(listed: Listed) -> Iterator[str]:
     yield f"Request {request.id}: {status_words(request)}"
     if submit is not None:
         yield f"  requested by {who(tenant, evaluation.requestor, submit.account)}, {when(submit.at)}"
-    if request.facts.merged is None and evaluation.expires_at is not None:
+    if request.facts.merged is None and evaluation.expires_at is not None and evaluation.status in _ACTIVE:
         yield f"  expires {when(evaluation.expires_at)}"
     others = [name for name in evaluation.contributors if name != evaluation.requestor]
     if others:
@@ -110,12 +115,12 @@ def _policies(request: Request) -> Iterator[str]:
     yield "Access policies"
     if not request.evaluation.policies:
         yield "  none covers this change"
+    edited = any(reason.code is ReasonCode.EDITED_SINCE_SUBMIT for reason in request.evaluation.obstacles)
     for verdict in request.evaluation.policies:
         policy = verdict.policy
-        mark = (
-            "satisfied" if verdict.satisfied else f"{len(verdict.approved_by)} of {policy.required_approvals} approvals"
-        )
-        yield f"  {policy.name} ({policy.display_name}): {mark}"
+        count = f"{len(verdict.approved_by)} of {policy.quorum} approvals"
+        stale = ", for what was submitted before the change was edited" if edited else ""
+        yield f"  {policy.name} ({policy.display_name}): {'satisfied' if verdict.satisfied else count}{stale}"
         if verdict.approved_by:
             yield f"    approved by {', '.join(who(tenant, name) for name in verdict.approved_by)}"
         if not verdict.satisfied and request.facts.merged is None:
@@ -139,7 +144,8 @@ def _events(request: Request) -> Iterator[str]:
 def _worth(verdict: EventVerdict) -> str:
     if verdict.counts:
         return ""
-    return f" - does not count: {verdict.code.value if verdict.code is not None else 'a later one replaces it'}"
+    words = {None: "a later one replaces it", ReasonCode.STALE_CHANGE: "it is for an earlier round or another change"}
+    return f" - does not count: {words.get(verdict.code) or verdict.code}"
 
 
 def _said(event: Event) -> list[str]:

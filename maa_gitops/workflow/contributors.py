@@ -11,8 +11,8 @@ from maa_gitops.change import differences
 from maa_gitops.git import Commit, Identity, Repository
 from maa_gitops.model import Tenant
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:\s*(?P<name>[^<]*?)\s*<(?P<email>[^>]*)>\s*$", re.IGNORECASE | re.MULTILINE)
-_NO_REPLY = re.compile(r"(?P<id>[0-9]+)\+[^@]*@users\.noreply\.github\.com", re.IGNORECASE)
+_CO_AUTHOR = re.compile(r"^co-authored-by:(?P<name>[^<\n]*)<(?P<email>[^>\n]*)>", re.IGNORECASE | re.MULTILINE)
+_NO_REPLY = re.compile(r"(?P<id>[0-9]{1,18})\+[^@]*@users\.noreply\.github\.com", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _named_by(commit: Commit) -> Iterator[Identity]:
     yield commit.author
     yield commit.committer
     for found in _CO_AUTHOR.finditer(commit.message):
-        yield Identity(found["name"], found["email"])
+        yield Identity(found["name"].strip(), found["email"].strip())
 
 
 def _owner(tenant: Tenant, address: str) -> str | None:

@@ -4,9 +4,17 @@ from maa_gitops.change import put_in_place
 from maa_gitops.errors import NotAllowedError, RepositoryError
 from maa_gitops.history import judge
 from maa_gitops.model import ReasonCode
-from maa_gitops.tenant.paths import RECORDS, split_record_path
+from maa_gitops.tenant import Kind, place, split_record_path
+from maa_gitops.tenant.paths import RECORDS
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
-from maa_gitops.workflow.requests import OutcomeReader, Request, find_id, read_request_at, request_id
+from maa_gitops.workflow.requests import (
+    OutcomeReader,
+    Request,
+    branches_by_id,
+    find_id,
+    read_request_at,
+    request_id,
+)
 
 
 def judge_head(clone: Clone, named: str | None, head: str, outcomes: OutcomeReader | None) -> Request:
@@ -24,7 +32,8 @@ def judge_head(clone: Clone, named: str | None, head: str, outcomes: OutcomeRead
     branches = [branch for branch, at in clone.change_branches().items() if at == commit]
     name = find_id(named) if named is not None else _name_of(clone, branches, commit)
     own = [branch for branch in branches if request_id(branch) == name]
-    return read_request_at(clone, name, own[0] if own else None, commit, outcomes=outcomes)
+    rivals = branches_by_id(clone).get(name, [])[1:]
+    return read_request_at(clone, name, own[0] if own else None, commit, rivals=rivals, outcomes=outcomes)
 
 
 def _name_of(clone: Clone, branches: list[str], commit: str) -> str:
@@ -43,7 +52,8 @@ def _records_in(clone: Clone, commit: str) -> set[tuple[str, str]]:
     years = (
         [entry for entry in repository.tree(top.oid) if entry.is_folder] if top is not None and top.is_folder else []
     )
-    return {(f"{RECORDS}/{year.name}/{entry.name}", entry.oid) for year in years for entry in repository.tree(year.oid)}
+    found = {(f"{RECORDS}/{year.name}/{entry.name}", entry.oid) for year in years for entry in repository.tree(year.oid)}
+    return {(path, oid) for path, oid in found if place(path, ()).kind is Kind.RECORD}
 
 
 def nothing_protected(clone: Clone, request: Request) -> bool:

@@ -150,7 +150,7 @@ def _open_request(clone: Clone, name: str, branch: str | None, head: str, rivals
     changes = _changes(clone, head, problems)
     if changes is not None:
         problems += _foreign_records(changes, found.path)
-    names = contributors_of(clone.repository, clone.tenant, _since(clone, head), head, found.path)
+    names = contributors_of(clone.repository, clone.tenant, clone.good, head, found.path)
     listed = _listed(found.lines)
     unlisted = sorted(set(names.accounts) - set(listed)) if listed is not None else []
     if unlisted:
@@ -179,11 +179,6 @@ class _Record:
     path: str
     data: bytes
     lines: tuple[Line, ...]
-
-
-def _since(clone: Clone, head: str) -> str:
-    """What the commits of a change branch are counted from."""
-    return clone.good if head == clone.tip else clone.tip
 
 
 def _records_of(clone: Clone, name: str, head: str, problems: list[Reason]) -> _Record:

@@ -5,16 +5,21 @@ from tests.support.world import APP, Answer, Person, World, access_policy, accou
 
 __all__ = [
     "APP",
+    "APPROVED",
     "Answer",
     "Forger",
+    "Forgery",
     "Person",
     "World",
     "access_policy",
     "account",
     "app",
+    "applied",
     "canonical",
     "group",
+    "refused_until_healed",
     "settings",
+    "verified",
     "sha256",
     "stamp",
 ]

@@ -103,11 +103,16 @@ class Forger:
         files: Mapping[str, str | bytes | None],
         tree_of: str | None = None,
         modes: Mapping[str, str] | None = None,
+        message: str = "forged",
+        variables: Mapping[str, str] | None = None,
     ) -> str:
-        """Make a commit with plumbing: the tree of the first parent (or of ``tree_of``) with files replaced."""
+        """Make a commit with plumbing: the tree of the first parent (or of ``tree_of``) with files replaced.
+
+        ``variables`` are more of git's own, such as ``GIT_AUTHOR_EMAIL``: what a commit claims is anybody's to choose.
+        """
         index = self.world.folder / "forged-index"
         index.unlink(missing_ok=True)
-        environment = {**self.world.variables(self.person.name), "GIT_INDEX_FILE": str(index)}
+        environment = {**self.world.variables(self.person.name), **(variables or {}), "GIT_INDEX_FILE": str(index)}
 
         def git(*arguments: str, data: bytes | None = None) -> str:
             done = subprocess.run(
@@ -126,7 +131,13 @@ class Forger:
                 blob = git("hash-object", "-w", "--stdin", data=text.encode() if isinstance(text, str) else text)
                 git("update-index", "--add", "--cacheinfo", f"{(modes or {}).get(path, '100644')},{blob},{path}")
         arguments = [part for parent in parents for part in ("-p", parent)]
-        return git("commit-tree", git("write-tree"), *arguments, "-m", "forged")
+        return git("commit-tree", git("write-tree"), *arguments, "-m", message)
+
+    def refound(self, files: Mapping[str, str | bytes | None]) -> str:
+        """Found the tenant anew with files replaced, before anybody's tool has seen it; returns the first commit."""
+        commit = self.commit([], files, tree_of=self.world.tip())
+        self.push(commit, force=True)
+        return commit
 
     def push(self, commit: str | None, branch: str = "main", *, force: bool = False) -> None:
         """Push a commit to the server's branch with plain git (None: delete the branch)."""

@@ -1,4 +1,4 @@
-"""A whole request made by hand: its lines, its change branch, its landing; each part open to replacement."""
+"""A whole request made by hand, its lines, its change branch and its landing; and what the tool says of it."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.forge import Forger, stamp
-from tests.support.world import APP, Person, app
+from tests.support.world import APP, Person, World, app
+
+Files = Mapping[str, str | None]
+"""Texts by path; None: delete."""
 
 Signer = Person | Path
-"""Whose key signs: somebody's, or a key file that belongs to nobody in particular."""
+"""Whose key signs: somebody's, or a key file that is nobody's."""
 
 Verdict = tuple[int, str | None, list[str]]
 """What ``check`` says: exit code, status, reason codes."""
@@ -20,22 +23,27 @@ APPROVED: Verdict = (0, "approved", ["awaitingCompletion"])
 class Forgery:
     """A request on ``change/<request>`` that our own tool had no part in; ``lines`` may be changed before a push."""
 
-    def __init__(
-        self, forger: Forger, request: str = "forged", files: Mapping[str, str | bytes | None] | None = None
-    ) -> None:
-        """Make a change of the files (None: delete) against the server's main; by default an edit of the app."""
+    def __init__(self, forger: Forger, request: str = "forged", files: Files | None = None) -> None:
+        """Make a change of the files against the server's main; by default an edit of the app."""
         self.forger = forger
         self.world = forger.world
         self.request = request
-        self.files: dict[str, str | bytes | None] = dict(files or {APP: app(description="New.")})
+        self.files = dict(files or {APP: app(description="New.")})
         self.start = self.world.tip()
-        self.changes = [self._change(path, new) for path, new in sorted(self.files.items())]
+        self.changes = [forger.change(path, self._old(path), new) for path, new in sorted(self.files.items())]
         self.lines: list[bytes] = []
 
-    def _change(self, path: str, new: str | bytes | None) -> dict[str, Any]:
-        shown = self.world.git(self.world.server, "ls-tree", "-z", self.start, "--", path)
-        old = self.world.git(self.world.server, "cat-file", "-p", f"{self.start}:{path}") + "\n" if shown else None
-        return self.forger.change(path, old, new.decode() if isinstance(new, bytes) else new)
+    def _old(self, path: str) -> str | None:
+        server = self.world.server
+        there = self.world.git(server, "ls-tree", self.start, "--", path)
+        return self.world.git(server, "cat-file", "blob", f"{self.start}:{path}") + "\n" if there else None
+
+    @classmethod
+    def honest(cls, forger: Forger, files: Files | None = None, request: str = "honest") -> "Forgery":
+        """The control of an attack: the same request unforged, submitted by alice, approved by bob, is approved."""
+        made = cls(forger, request, files).submit(forger.world.alice).approve(forger.world.bob).push()
+        assert made.check() == APPROVED
+        return made
 
     # Lines
 
@@ -51,16 +59,14 @@ class Forgery:
         return f"requests/{year}/{self.request}.jsonl"
 
     def event(self, action: str, signer: Signer, account: str | None = None, **more: Any) -> "Forgery":
-        """Add a line; ``more`` adds and replaces fields (None: leaves out), ``namespace`` the signature's."""
+        """Add a line; ``more`` adds and replaces fields (None: leaves out), ``namespace`` is the signature's."""
         key, name = (signer.key, signer.name) if isinstance(signer, Person) else (signer, signer.stem)
         namespace = more.pop("namespace", "maa-gitops")
         if action == "submit":
             fields = self.forger.submit_fields(account or name, self.request, self.changes, **more)
         else:
-            notes = {"notes": "No."} if action == "reject" else {}
-            fields = self.forger.fields(
-                action, account or name, self.request, **{"change": self.digest, **notes, **more}
-            )
+            usual = {"change": self.digest, **({"notes": "No."} if action == "reject" else {})}
+            fields = self.forger.fields(action, account or name, self.request, **{**usual, **more})
         previous = self.lines[-1] if self.lines else None
         self.lines.append(self.forger.line(key, fields, previous, namespace))
         return self
@@ -73,14 +79,28 @@ class Forgery:
         """Add an approval."""
         return self.event("approve", signer, account, **more)
 
-    # The change branch
+    def complete(self, signer: Signer, account: str | None = None, **more: Any) -> "Forgery":
+        """Add a completion."""
+        return self.event("complete", signer, account, **more)
+
+    def _content(self) -> dict[str, str | bytes | None]:
+        return {**self.files, **({self.path: self.forger.record(*self.lines)} if self.lines else {})}
+
+    # Where it goes
 
     def push(self, **more: Any) -> "Forgery":
         """Force the change branch to one commit with files and record; ``more`` goes to ``Forger.commit``."""
-        record = {self.path: self.forger.record(*self.lines)} if self.lines else {}
-        commit = self.forger.commit([self.start], {**self.files, **record}, **more)
+        commit = self.forger.commit([self.start], self._content(), **more)
         self.forger.push(commit, f"change/{self.request}", force=True)
         return self
+
+    def land(self, **more: Any) -> str:
+        """Push files and record straight to the protected branch; returns the commit."""
+        commit = self.forger.commit([self.world.tip()], self._content(), **more)
+        self.forger.push(commit)
+        return commit
+
+    # What the tool says
 
     def check(self) -> Verdict:
         """Ask the gate, as somebody uninvolved."""
@@ -91,12 +111,32 @@ class Forgery:
         """The request as anybody sees it."""
         return self.world.dave.show(self.request).json
 
-    # The protected branch
+    def worth(self) -> list[tuple[str | None, bool, str | None]]:
+        """What each line came to: whose it is, whether it counts, why not."""
+        return [(event["account"], event["counts"], event["code"]) for event in self.show()["events"]]
 
-    def land(self, files: Mapping[str, str | bytes | None] | None = None, **more: Any) -> str:
-        """Push files and record straight to the protected branch with plumbing; returns the commit."""
-        record = {self.path: self.forger.record(*self.lines)} if self.lines else {}
-        tip = self.world.tip()
-        commit = self.forger.commit([tip], {**(self.files if files is None else files), **record}, **more)
-        self.forger.push(commit)
-        return commit
+
+def verified(world: World) -> tuple[int, list[str]]:
+    """What ``verify`` says: exit code, and the codes of all violations, healed ones too."""
+    answer = world.dave.maa("verify", "--format", "json", code=None)
+    return answer.code, [violation["code"] for violation in answer.json["violations"]]
+
+
+def applied(world: World) -> tuple[int, str | None]:
+    """What ``apply`` says to a deployer: exit code and the code of the error, if there is one."""
+    answer = world.bob.maa("apply", "--format", "json", code=None)
+    return answer.code, answer.json.get("error", {}).get("code")
+
+
+def refused_until_healed(forger: Forger, good: str) -> tuple[list[str], str]:
+    """Hold that the tip is refused, not applied, and healed by putting the good commit's files back.
+
+    Returns the codes of the violations and the message of the first.
+    """
+    world = forger.world
+    first, codes = world.dave.maa("verify", "--format", "json", code=3).json["violations"][0], verified(world)[1]
+    assert applied(world) == (3, codes[0])
+    forger.push(forger.commit([world.tip()], {}, tree_of=good))
+    assert verified(world) == (0, codes)
+    assert applied(world) == (0, None)
+    return codes, first["message"]
