@@ -326,13 +326,13 @@ def _maa(stage: _Stage, person: str, *words: str, exits: int = 0, shows: Sequenc
     _type(stage, person, "maa", *words)
     done = _run(stage, person, "maa", *words, exits=exits)
     lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
-    told = [line if any(what in line for what in shows) else "..." for line in lines]
+    missing = [what for what in shows if not any(what in line for line in lines)]
+    told = [line if missing or any(what in line for what in shows) else "..." for line in lines]
     for before, line in zip(["", *told], told, strict=False):
         if line != "..." or before != "...":
             stage.say("      " + (line if len(line) <= _WIDEST else line[:_WIDEST] + "...").replace("\t", "  "))
-    for what in shows:
-        if not any(what in line for line in lines):
-            raise _failed(f"maa {words[0]}", f"it does not say '{what}'")
+    if missing:
+        raise _failed(f"maa {words[0]}", f"it does not say {' or '.join(map(repr, missing))}")
 
 
 def _state(stage: _Stage, request: str) -> dict[str, object]:

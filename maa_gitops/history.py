@@ -190,11 +190,21 @@ def oldest_with_settings(repository: Repository, tip: str) -> str:
     """
     oldest = None
     for commit in first_parents(repository, tip):
-        if repository.entry(repository.commit(commit).tree, SETTINGS) is not None:
+        if _holds_settings(repository, commit):
             oldest = commit
     if oldest is None:
         raise RepositoryError(f"no commit of the protected branch holds {SETTINGS}", hint="maa init --tenant NAME")
     return oldest
+
+
+def _holds_settings(repository: Repository, commit: str) -> bool:
+    """Whether a commit holds ``maa.yaml``. A malformed tree, which is judged later, must not block the way to it."""
+    try:
+        return repository.entry(repository.commit(commit).tree, SETTINGS) is not None
+    except RepositoryError as error:
+        if error.code != ReasonCode.MALFORMED_TREE:
+            raise
+        return False
 
 
 def recall(repository: Repository, branch: str) -> Memory | None:
@@ -299,25 +309,31 @@ def _place_faults(good: Good, step: ChangeSet) -> list[Violation]:
 def _new_twins(repository: Repository, good: Good, tree: str, step: ChangeSet) -> list[Violation]:
     """Names that differ only by case, in folders that the step touched under the tool's own paths."""
     before = repository.commit(good.commit).tree
-    faults = []
-    watched = [
+    watched = {
         path for path, where in step.places.items() if where.kind is not Kind.FREE and step.differences.get(path)
-    ]
-    for path in sorted({*watched, *step.records}):
-        parts = path.split("/")
-        for depth in range(1, len(parts)):
-            folder, name = "/".join(parts[:depth]), parts[depth]
-            for twin in _twins_of(repository, tree, folder, name):
-                if not {name, twin} <= _names(repository, before, folder):
-                    text = f"{folder}/{name} and {folder}/{twin} differ only by case"
-                    faults.append(_fault(ReasonCode.MALFORMED_TREE, text, [path]))
+    }
+    faults = []
+    for folder in sorted({parent for path in {*watched, *step.records} for parent in _folders_of(path)}):
+        old = _names(repository, before, folder)
+        for twins in _twins(_names(repository, tree, folder)):
+            if not twins <= old:
+                paths = [f"{folder}/{name}" for name in sorted(twins)]
+                faults.append(_fault(ReasonCode.MALFORMED_TREE, f"{' and '.join(paths)} differ only by case", paths))
     return faults
 
 
-def _twins_of(repository: Repository, tree: str, folder: str, name: str) -> list[str]:
-    names = _names(repository, tree, folder)
-    folded = name.casefold()
-    return sorted(other for other in names if other != name and other.casefold() == folded) if name in names else []
+def _folders_of(path: str) -> list[str]:
+    """The folders that a path lies in, the root left out."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _twins(names: Iterable[str]) -> list[frozenset[str]]:
+    """Names that differ only by case, together."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        found.setdefault(name.casefold(), set()).add(name)
+    return [frozenset(twins) for twins in found.values() if len(twins) > 1]
 
 
 def _names(repository: Repository, tree: str, folder: str) -> frozenset[str]:

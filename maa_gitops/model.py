@@ -432,9 +432,9 @@ class Facts:
     """Everything that an evaluation rests on.
 
     ``tenant`` is read at G, the last good commit. ``changes`` are the request's changes as they are now, None if they
-    cannot be told (none or several merge bases); ``step`` the changes that merging them would make to G; ``objects`` the governed objects that they touch. ``good`` and ``tip`` say what G and the tip of the
-    protected branch hold at each changed path (an absent path: nothing there).
-    ``problems`` were found while reading. ``now`` is aware UTC.
+    cannot be told (none or several merge bases); ``step`` the changes that merging them would make to G; ``objects``
+    the governed objects that they touch. ``good`` and ``tip`` say what G and the tip of the protected branch hold at
+    each changed path (an absent path: nothing there). ``problems`` were found while reading. ``now`` is aware UTC.
     """
 
     tenant: Tenant

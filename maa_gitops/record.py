@@ -31,10 +31,17 @@ NAMESPACE = "maa-gitops"
 RECORD_LIMIT = 16 * 1024 * 1024
 """Bytes of one record."""
 
+LINE_LIMIT = 10_000
+"""Lines of one record; what is beyond is one line that is no event."""
+
 _VERSION = 1
 _OID = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LOGIN = re.compile(r".{1,100}", re.DOTALL)
+_URL = re.compile(r"https://[^\s]{1,2040}", re.ASCII)
+_PATH = re.compile(r".{1,4096}", re.DOTALL)
 _MODES = frozenset({"100644", "100755", "120000"})
 _EVERY_EVENT = frozenset({"account", "action", "at", "base", "request", "signature", "tenant", "version"})
 _BIDIRECTIONAL = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
@@ -54,10 +61,10 @@ class Line:
 
 
 def read(data: bytes) -> tuple[Line, ...]:
-    """Split a record into lines. What follows the last newline is a line too, but never an event."""
+    """Split a record into lines. What follows the last newline is a line too, but never an event; so is what is too much."""
     if not data:
         return ()
-    *whole, rest = data[: RECORD_LIMIT + 1].split(b"\n")
+    *whole, rest = data[: RECORD_LIMIT + 1].split(b"\n", LINE_LIMIT)
     lines = [Line(raw, parse_event(raw)) for raw in whole]
     if rest or len(data) > RECORD_LIMIT:
         lines.append(Line(rest, None))
@@ -91,7 +98,7 @@ def _event(plain: Mapping[str, object]) -> Event:
         at=parse_moment(_text(plain, "at")),
         base=_matching(plain, "base", _OID),
         request=_matching(plain, "request", NAME),
-        tenant=_text(plain, "tenant"),
+        tenant=_matching(plain, "tenant", _TENANT),
         signature=_text(plain, "signature"),
         previous=_matching(plain, "previous", _DIGEST) if "previous" in plain else None,
         change=_matching(plain, "change", _DIGEST) if "change" in plain else None,
@@ -108,17 +115,18 @@ def _event(plain: Mapping[str, object]) -> Event:
 
 
 def _check_keys(plain: Mapping[str, object], action: Action) -> None:
-    required, optional = set(_EVERY_EVENT), {"previous"}
+    required, optional = set(_EVERY_EVENT), set[str]()
     match action:
         case Action.SUBMIT:
             required |= {"changes", "contributors", "justification"}
+            optional.add("previous")
         case Action.REJECT:
-            required |= {"change", "notes"}
+            required |= {"change", "notes", "previous"}
         case Action.APPROVE | Action.WITHDRAW | Action.CANCEL:
-            required.add("change")
+            required |= {"change", "previous"}
             optional.add("notes")
         case Action.COMPLETE:
-            required.add("change")
+            required |= {"change", "previous"}
     if action is not Action.COMPLETE:
         optional |= {"attestedBy", "evidence"}
     if not required <= plain.keys() <= required | optional:
@@ -170,7 +178,7 @@ def _prose(plain: Mapping[str, object], key: str) -> str:
 
 
 def _changes(value: object) -> tuple[FileChange, ...]:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         raise ValueError("changes")
     changes = tuple(_change(item) for item in value)
     paths = [change.path.encode() for change in changes]
@@ -183,7 +191,7 @@ def _change(item: object) -> FileChange:
     if not isinstance(item, dict) or item.keys() != {"mode", "new", "old", "path"}:
         raise ValueError("change")
     mode, old, new = (_optional(item[key]) for key in ("mode", "old", "new"))
-    path = _text(item, "path")
+    path = _matching(item, "path", _PATH)
     if (mode is None) is not (new is None) or (mode is not None and mode not in _MODES):
         raise ValueError("mode")
     if old is None and new is None:
@@ -216,7 +224,10 @@ def _evidence(value: object) -> Evidence:
     user = value["userId"]
     if value["source"] != "github" or not isinstance(user, int) or isinstance(user, bool) or user < 1:
         raise ValueError("evidence")
-    return Evidence("github", user, _text(value, "login"), _text(value, "url"), _matching(value, "commit", _OID))
+    login, url, commit = (
+        _matching(value, key, form) for key, form in (("login", _LOGIN), ("url", _URL), ("commit", _OID))
+    )
+    return Evidence("github", user, login, url, commit)
 
 
 # --- checking --------------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_a_folder_outside_any_repository_is_an_error_with_a_hint(tmp_path: Path,
     """It says what to do."""
     with pytest.raises(RepositoryError) as error:
         Repository.open(tmp_path, env)
-    assert (code_of(error), error.value.hint) == ("noRepository", "git init, or maa -C DIR")
+    assert (code_of(error), error.value.hint) == ("noRepository", "git init -b main, or maa -C DIR")
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path, env: dict[str, str]) -> None:

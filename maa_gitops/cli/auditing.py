@@ -64,7 +64,7 @@ def audit(invocation: Invocation, since: datetime | None, account: str | None, g
             invocation.note("no entries")
 
     if invocation.format == "csv":
-        click.echo(_csv(entries), nl=False)
+        click.echo(csv_text(entries), nl=False)
     else:
         invocation.emit(document(entries=[_plain(entry) for entry in entries]), text)
 
@@ -118,7 +118,7 @@ def _row(entry: "LogEntry") -> tuple[str, ...]:
     )
 
 
-def _csv(entries: "Iterable[LogEntry]") -> str:
+def csv_text(entries: "Iterable[LogEntry]") -> str:
     """The rows as a table of RFC 4180, with a header."""
     written = io.StringIO()
     writer = csv.writer(written)

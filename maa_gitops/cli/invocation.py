@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maa_gitops.errors import NotAllowedError
-from maa_gitops.render.escape import safe, safe_line
+from maa_gitops.render.escape import safe, safe_json, safe_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,7 +141,7 @@ class Invocation:
     def emit(self, plain: Mapping[str, object], text: Callable[[], None]) -> None:
         """Put out the answer: one JSON document, or the text that ``text`` writes."""
         if self.wants_json:
-            click.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
+            click.echo(safe_json(json.dumps(plain, indent=2, ensure_ascii=False, default=str)))
         else:
             text()
 

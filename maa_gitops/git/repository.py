@@ -133,7 +133,7 @@ class Repository(ObjectStore):
             if found is None:
                 return None
             if not isinstance(found.target, str):
-                return _peeled(found)
+                return self._peeled(found)
         raise RepositoryError(f"{name} points at another ref, {found.target}", code="invalidRef")
 
     def refs(self, prefix: str) -> dict[str, Oid]:
@@ -143,8 +143,20 @@ class Repository(ObjectStore):
             for reference in self._libgit2.references.iterator():
                 name = reference.raw_name.decode("utf-8", "surrogateescape")
                 if name.startswith(prefix) and not isinstance(reference.target, str):
-                    found[name] = _peeled(reference)
+                    found[name] = self._peeled(reference)
         return dict(sorted(found.items()))
+
+    def _peeled(self, reference: "pygit2.Reference") -> Oid:
+        """The commit that a ref, or the tag that it points at, means.
+
+        A commit is not read here: one that cannot be read must not hide the other refs.
+        """
+        import pygit2
+
+        kind, _ = self._libgit2.odb.read_header(reference.target)
+        if kind == pygit2.enums.ObjectType.COMMIT:
+            return str(reference.target)
+        return str(reference.peel(pygit2.Commit).id)
 
     def merge_bases(self, a: Oid, b: Oid) -> tuple[Oid, ...]:
         """All best common ancestors, sorted; none if the histories are unrelated.
@@ -284,13 +296,6 @@ class Repository(ObjectStore):
         if ended.returncode:
             raise RepositoryError(f"the editor {editor!r} ended with {ended.returncode}", code="editorFailed")
         return "\n".join(line for line in text.split("\n") if not line.startswith("#")).strip()
-
-
-def _peeled(reference: "pygit2.Reference") -> Oid:
-    """The commit that a ref, or the tag that it points at, means."""
-    import pygit2
-
-    return str(reference.peel(pygit2.Commit).id)
 
 
 def _not_opened(directory: Path, found: CompletedGit) -> RepositoryError:

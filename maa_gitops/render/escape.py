@@ -1,10 +1,14 @@
 """Text from a repository, made safe to show: nothing in it can move the cursor or turn the line around."""
 
+import json
+import re
 import unicodedata
 
 _KEPT = frozenset("\n\t")
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories: controls, format characters (bidirectional and zero-width ones), surrogates, private use."""
+
+_NOT_PLAIN = re.compile(r"[^\n -~]")
 
 
 def safe(text: str) -> str:
@@ -17,6 +21,14 @@ def safe(text: str) -> str:
 def safe_line(text: str) -> str:
     """The same for one line: line feeds and tabs are escaped too."""
     return safe(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def safe_json(text: str) -> str:
+    """The same for JSON, with JSON's own escapes: it reads back as it was, half characters of odd names included."""
+    return _NOT_PLAIN.sub(
+        lambda match: match[0] if _shown(match[0]) == match[0] else json.dumps(match[0])[1:-1],
+        text,
+    )
 
 
 def _shown(character: str) -> str:

@@ -3,8 +3,9 @@
 A broken resource blocks requests on it and its apply, nothing else; so it is read only where it is asked for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from maa_gitops.documents import Document, shipped_schema
 from maa_gitops.errors import RepositoryError
@@ -49,12 +50,17 @@ def object_files(
     top = repository.entry(tree, folder)
     if top is None or not top.is_folder:
         return {}
-    below = repository.tree(top.oid)
-    return {
-        f"{folder}/{entry.name}": entry
-        for entry in below
-        if not entry.is_folder and entry.name.split(".", 1)[0] == stem
-    }
+    return {f"{folder}/{entry.name}": entry for entry in _by_stem(repository, top.oid).get(stem, ())}
+
+
+@lru_cache(maxsize=64)
+def _by_stem(repository: Repository, folder: str) -> Mapping[str, Sequence[Entry]]:
+    """The files of one folder by their names up to the first dot; kept, since each of its objects asks for them."""
+    found: dict[str, list[Entry]] = {}
+    for entry in repository.tree(folder):
+        if not entry.is_folder:
+            found.setdefault(entry.name.split(".", 1)[0], []).append(entry)
+    return found
 
 
 def read_resource(

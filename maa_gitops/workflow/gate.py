@@ -52,7 +52,9 @@ def _records_in(clone: Clone, commit: str) -> set[tuple[str, str]]:
     years = (
         [entry for entry in repository.tree(top.oid) if entry.is_folder] if top is not None and top.is_folder else []
     )
-    found = {(f"{RECORDS}/{year.name}/{entry.name}", entry.oid) for year in years for entry in repository.tree(year.oid)}
+    found = {
+        (f"{RECORDS}/{year.name}/{entry.name}", entry.oid) for year in years for entry in repository.tree(year.oid)
+    }
     return {(path, oid) for path, oid in found if place(path, ()).kind is Kind.RECORD}
 
 
@@ -64,7 +66,8 @@ def nothing_protected(clone: Clone, request: Request) -> bool:
         return False
     if any(reason.code is ReasonCode.RECORD_ALTERED for reason in request.facts.problems):
         return False
-    result = put_in_place(clone.repository, clone.tree(clone.tip), request.changes)
+    record = (request.path, request.record) if request.record else None
+    result = put_in_place(clone.repository, clone.tree(clone.tip), request.changes, record)
     return judge(clone.repository, clone.history.good, result, clone.now).good
 
 

@@ -150,7 +150,7 @@ def _open_request(clone: Clone, name: str, branch: str | None, head: str, rivals
     changes = _changes(clone, head, problems)
     if changes is not None:
         problems += _foreign_records(changes, found.path)
-    names = contributors_of(clone.repository, clone.tenant, clone.good, head, found.path)
+    names = _contributors(clone, head, found.path, problems)
     listed = _listed(found.lines)
     unlisted = sorted(set(names.accounts) - set(listed)) if listed is not None else []
     if unlisted:
@@ -172,6 +172,17 @@ def _open_request(clone: Clone, name: str, branch: str | None, head: str, rivals
         operations=_operations_of(clone, changes) if changes is not None else {},
         contributors=names,
     )
+
+
+def _contributors(clone: Clone, head: str, record: str, problems: list[Reason]) -> Contributors:
+    """Who worked on a change; where a commit of it cannot be read, nobody can tell, so it is not approved."""
+    try:
+        return contributors_of(clone.repository, clone.tenant, clone.good, head, record)
+    except RepositoryError as error:
+        if error.code != ReasonCode.MALFORMED_TREE:
+            raise
+        problems.append(Reason(ReasonCode.MALFORMED_TREE, error.message))
+        return Contributors((), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What the tests stand on: people with keys, a server, the command line, and forgeries made without our tool."""
 
 from tests.support.forge import Forger, canonical, sha256, stamp
+from tests.support.forgery import APPROVED, Forgery, applied, refused_until_healed, verified
 from tests.support.world import APP, Answer, Person, World, access_policy, account, app, group, settings
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
     "group",
     "refused_until_healed",
     "settings",
-    "verified",
     "sha256",
     "stamp",
+    "verified",
 ]
