@@ -19,6 +19,9 @@ _SUBMODULE = "160000"
 _DEPTH_LIMIT = 64
 """How deep folders may nest where they changed."""
 
+_PATH_LIMIT = 4096
+"""Characters of a path that can be signed."""
+
 Difference = tuple[Entry | None, Entry | None]
 """A file before and after; None: absent."""
 
@@ -160,6 +163,8 @@ def _hash(repository: Repository, entry: Entry | None) -> str | None:
 def _trouble(path: str, new: Entry | None, where: Place) -> str | None:
     if not _is_utf8(path):
         return "the name is not UTF-8"
+    if len(path) > _PATH_LIMIT:
+        return f"the path has more than {_PATH_LIMIT:,} characters"
     if new is None:
         return None  # taking away what should never have been there is always fine
     if where.kind is Kind.REFUSED:

@@ -130,15 +130,13 @@ def _tenant() -> Tenant:
     )
 
 
-def _approved(objects: tuple[ObjectId, ...]) -> Facts:
+def _approved(objects: tuple[ObjectId, ...], approvers: Sequence[str]) -> Facts:
     files = _files(objects)
-    events = (
-        _signed(_event("alice", Action.SUBMIT, OPENED, files)),
-        _signed(_event("bob", Action.APPROVE, OPENED + HOUR, files)),
-        _signed(_event("carol", Action.APPROVE, OPENED + DAY, files)),
-    )
+    submit = _signed(_event("alice", Action.SUBMIT, OPENED, files))
+    times = (OPENED + number * HOUR for number in range(1, 5))
+    approvals = (_signed(_event(name, Action.APPROVE, at, files)) for name, at in zip(approvers, times, strict=False))
     held = _held(files)
-    return Facts(_tenant(), files, files, objects, held, held, events, now=OPENED + 2 * DAY)
+    return Facts(_tenant(), files, files, objects, held, held, (submit, *approvals), now=OPENED + DAY)
 
 
 # --- disturbances: first those that people make with the commands ----------------------------------------------------
@@ -308,7 +306,8 @@ WILD = (_line_changes, _line_goes, _event_changes, _event_is_dated_otherwise, _c
 @st.composite
 def orderly(draw: st.DrawFn) -> Facts:
     """Facts of a record that the commands could have made."""
-    facts = _approved(draw(st.sampled_from(((PORTAL,), (PORTAL,), (PORTAL, PAYROLL, GONE), (RULES,), (RULES, PORTAL)))))
+    objects = draw(st.sampled_from(((PORTAL,), (PORTAL,), (PORTAL, PAYROLL, GONE), (RULES,), (RULES, PORTAL))))
+    facts = _approved(objects, draw(st.sampled_from((("bob",), ("bob",), ("bob", "carol")))))
     for disturb in draw(st.lists(st.sampled_from(ORDERLY), max_size=5)):
         facts = disturb(draw, facts)
     return facts

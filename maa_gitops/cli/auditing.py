@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maa_gitops.cli.invocation import Invocation
-from maa_gitops.cli.main import common_options
+from maa_gitops.cli.options import common_options
 from maa_gitops.model import timestamp
 from maa_gitops.render.escape import safe_line
 

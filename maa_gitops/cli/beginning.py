@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maa_gitops.cli.invocation import Invocation
-from maa_gitops.cli.main import common_options
+from maa_gitops.cli.options import common_options
 
 if TYPE_CHECKING:
     from maa_gitops.starter import Plan

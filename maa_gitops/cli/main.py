@@ -2,18 +2,18 @@
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from maa_gitops import __version__
 from maa_gitops.cli.invocation import Invocation
+from maa_gitops.cli.options import common_options
 from maa_gitops.errors import MaaError
 from maa_gitops.render.escape import safe_line
 
@@ -98,56 +98,6 @@ class Commands(click.Group):
             if not close:
                 raise
             raise click.UsageError(f"{error.format_message()} Did you mean '{close[0]}'?", ctx) from error
-
-
-def _set(name: str, ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 - Click's signature
-    """Keep an option that may stand before or after the command."""
-    if value is not None and value is not False:
-        invocation = ctx.ensure_object(Invocation)
-        setattr(invocation, name, value)
-
-
-def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that may stand before or after the command."""
-    options: Sequence[Callable[..., Any]] = (
-        click.option(
-            "--format",
-            type=click.Choice(["text", "json"]),
-            expose_value=False,
-            callback=partial(_set, "format"),
-            help="Text for people (the default), or one JSON document.",
-        ),
-        click.option(
-            "--key",
-            metavar="FILE",
-            expose_value=False,
-            callback=partial(_set, "key"),
-            help="The SSH key to sign with; else MAA_SIGNING_KEY, git's user.signingkey, or the only one at hand.",
-        ),
-        click.option(
-            "--no-fetch",
-            is_flag=True,
-            expose_value=False,
-            callback=_no_fetch,
-            help="Do not ask the remote what is new.",
-        ),
-        click.option(
-            "-y",
-            "--yes",
-            is_flag=True,
-            expose_value=False,
-            callback=partial(_set, "yes"),
-            help="Do not ask.",
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _no_fetch(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.ensure_object(Invocation).fetch = False
 
 
 @click.group(

@@ -7,7 +7,7 @@ import click
 
 from maa_gitops.cli.completion import complete_request
 from maa_gitops.cli.invocation import Invocation
-from maa_gitops.cli.main import common_options
+from maa_gitops.cli.options import common_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

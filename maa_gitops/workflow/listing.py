@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from maa_gitops.errors import NotAllowedError
+from maa_gitops.errors import NotAllowedError, RepositoryError
 from maa_gitops.model import Account, Action, Status
 from maa_gitops.record import parse_event
 from maa_gitops.tenant.paths import RECORDS
@@ -52,6 +52,10 @@ def _listed(clone: Clone, name: str, viewer: Account | None, outcomes: OutcomeRe
         request = read_request(clone, name, outcomes)
     except NotAllowedError:
         return None
+    except RepositoryError as error:
+        if error.code != "malformedCommit":
+            raise
+        return None  # somebody pushed a head that no reader of commits agrees on: no request, and no reason to stop
     if not request.lines or not _is_visible(request, clone.now):
         return None
     return look(request, viewer)

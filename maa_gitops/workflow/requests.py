@@ -179,7 +179,7 @@ def _contributors(clone: Clone, head: str, record: str, problems: list[Reason]) 
     try:
         return contributors_of(clone.repository, clone.tenant, clone.good, head, record)
     except RepositoryError as error:
-        if error.code != ReasonCode.MALFORMED_TREE:
+        if error.code not in (ReasonCode.MALFORMED_TREE, "malformedCommit"):
             raise
         problems.append(Reason(ReasonCode.MALFORMED_TREE, error.message))
         return Contributors((), ())

@@ -264,11 +264,9 @@ def _refuse_locked(clone: Clone, request: Request) -> None:
 def _touches(clone: Clone, branch: str, objects: set[ObjectId]) -> bool:
     """Whether a branch changes any of the objects; paths are compared before anything is evaluated."""
     head, repository = clone.change_branches()[branch], clone.repository
-    bases = repository.merge_bases(clone.good, head)
-    if len(bases) != 1:
-        return False
     try:
-        paths = differences(repository, clone.tree(bases[0]), clone.tree(head))
+        bases = repository.merge_bases(clone.good, head)
+        paths = differences(repository, clone.tree(bases[0]), clone.tree(head)) if len(bases) == 1 else {}
     except RepositoryError:
         return False
     types = clone.tenant.settings.profile_types
