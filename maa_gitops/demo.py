@@ -199,7 +199,7 @@ def _forge_approval(stage: _Stage) -> None:
     _type_git(stage, "alice", "switch", _TIME_ZONE_BRANCH)
     _maa(stage, "alice", "submit", "-m", "Utrecht is still an hour off.", shows=("Needs approval",))
     path, record = _record(stage, "set-time-zone")
-    change = _state(stage, "set-time-zone")["change"]
+    change = _state(stage, "set-time-zone").get("change")
     record += _forged_line(stage, record, action="approve", account="bob", change=change, notes="Fine now.")
     _plant(stage, (f"origin/{_TIME_ZONE_BRANCH}",), {path: record}, "approve set-time-zone", author="bob")
     _narrate(stage, "The gate sees that the key is not Bob's.")

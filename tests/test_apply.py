@@ -135,9 +135,10 @@ def test_each_operation_is_planned_shown_and_done(world: World) -> None:
     assert '-- intent: "required"\n+- intent: "available"' in texts(planned)[PORTAL]
     assert "   #!/bin/sh\n-  echo one\n+  echo two\n" in texts(planned)[RENAME]
     assert texts(planned)["app/new"].splitlines()[1] == '+appUrl: "https://new.example"'
-    done = world.apply(1)
+    calls: list[str] = []
+    done = world.apply(1, wrap=lambda provider: Wrapped(provider, calls.append))
     assert operations(done) == {name: f"{operation} applied" for name, operation in expected.items()}
-    assert texts(done) == texts(planned)
+    assert (texts(done), calls[-1]) == (texts(planned), "done delete")
     assert (world.names(), world.plan().objects) == ({PORTAL, RENAME, "app/new"}, ())
 
 
@@ -450,6 +451,26 @@ def test_a_target_that_does_not_answer_stops_before_anything_is_written(world: W
     assert tip_of_receipts(world) is None
 
 
+def test_f4_a_run_that_died_when_all_was_sent_is_ended(alone: World) -> None:
+    """What was put back is found as it should be; the map learns of new ids, and the intent goes."""
+    alone.apply()
+    ids = {marker: one.remote_id for marker, one in alone.objects().items()}
+    for minutes, (call, name) in enumerate((("done create", PAYROLL), ("done assign", PORTAL)), start=1):
+        provider = alone.provider()
+        if name == PAYROLL:
+            provider.delete(ids[f"maa:contoso:{PAYROLL}"])
+        else:
+            provider.assign(ids[f"maa:contoso:{PORTAL}"], ())
+        provider.close()
+        with pytest.raises(KeyboardInterrupt):
+            alone.apply(minutes, wrap=lambda provider, call=call: Interrupted(provider, call))  # type: ignore[misc]
+        alone.apply(minutes)
+        found, there = received(alone), alone.objects()
+        assert found.intent is None
+        assert {one.remote_id for one in found.objects.values()} == {one.remote_id for one in there.values()}
+    assert [len(one.outcomes) for one in received(alone).receipts] == [3, 1, 0]
+
+
 class Doubled(Wrapped):
     """A provider of which somebody copied the portal, mark and all."""
 
@@ -477,6 +498,17 @@ def test_two_objects_with_one_mark_fail_and_are_left_alone(alone: World) -> None
     for result in (*found.objects, *report.objects):
         assert "several objects of the target bear its mark" in (result.message or "")
     assert alone.objects() == before
+    assert operations(alone.apply(2)) == {PORTAL: "edit applied"}
+
+
+def test_what_a_person_has_put_right_is_no_longer_failed(alone: World) -> None:
+    """Requests that waited for it are told by a receipt, though nothing is left to send."""
+    alone.apply()
+    alone.commit({"docs/notes.md": "notes"})
+    alone.apply(1, wrap=Doubled)
+    alone.apply(2)
+    assert [one.failed for one in received(alone).receipts] == [(), (PORTAL,), ()]
+    assert alone.apply(3).receipt is None
 
 
 UNAPPROVED = {"maa.yaml": SETTINGS + "requests: {expireAfterDays: 9}\n"}
@@ -579,11 +611,11 @@ def test_b7_receipts_that_this_clone_has_seen_cannot_be_taken_back(world: World)
     world.apply()
     older = tip_of_receipts(world)
     world.commit({"resources/apps/new.yaml": web_app("new")})
-    world.apply(1)
+    world.apply()  # in the same second
     newest = tip_of_receipts(world)
     for rolled_back in (older, None):
         move_receipts(world, tip_of_receipts(world), rolled_back)
-        with pytest.raises(RepositoryError, match="have lost the one of 2026-11-23T10:01:00Z") as caught:
+        with pytest.raises(RepositoryError, match="have lost the one of 2026-11-23T10:00:00Z") as caught:
             world.apply(2)
         assert caught.value.code == "receiptsRolledBack"
     move_receipts(world, None, newest)
@@ -668,13 +700,14 @@ def test_a_copy_that_fell_behind_goes_on_from_its_own_last_receipt(shared: World
 
 
 class Interrupted(Wrapped):
-    """A provider at whose first write the process ends."""
+    """A provider at a call of which, the first create if none is given, the process ends."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, call: str = "create") -> None:
         super().__init__(provider, self._end)
+        self.last = call
 
     def _end(self, call: str) -> None:
-        if call.startswith("create"):
+        if call.startswith(self.last):
             raise KeyboardInterrupt
 
 

@@ -102,7 +102,7 @@ def test_e9_every_mapping_refuses_unknown_keys(name: str) -> None:
     )
 
 
-def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, Any]]:
     """Every property of a schema, references followed once, conditions left out."""
     for key, value in schema.items() if isinstance(schema, dict) else ():
         if key == "properties":
@@ -113,7 +113,7 @@ def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, An
             yield from _properties(value, top, f"{way}/{key}")
 
 
-def _mappings(schema: Any, way: str = "#") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+def _mappings(schema: Any, way: str = "#") -> Iterator[tuple[str, Any]]:
     """Every schema with properties, conditions left out."""
     if isinstance(schema, dict):
         if "properties" in schema and "type" in schema:
@@ -158,7 +158,7 @@ def test_every_required_key_is_missed(name: str, example: dict[str, object]) -> 
         assert (problem.line, problem.column, problem.code, problem.subject) == (1, 1, "missingKey", f"/{key}")
 
 
-def _is_required(schema: Any, example: Mapping[str, object], key: str) -> bool:  # noqa: ANN401 - JSON
+def _is_required(schema: Any, example: Mapping[str, object], key: str) -> bool:
     kind = {"approve": "decision"}.get(str(example.get("action")), example.get("type", example.get("action")))
     form = schema.get("$defs", {}).get(kind, schema)
     return key in form["required"]

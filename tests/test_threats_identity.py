@@ -29,6 +29,7 @@ ADMINISTRATOR = "intuneServiceAdministrator, deployer"
 BOB_ON_GITHUB = "github: {login: bob-builder, id: 102}\n"
 TWO_APPROVALS = {"policies/apps.yaml": access_policy("app", "approvers", required=2)}
 LACKING = (3, "needsApproval", ["needsApprovals"])
+NOT_VALID = (3, "needsApproval", ["brokenRecord", "badSignature", "needsApprovals"])
 HEADER, FOOTER = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
 
 
@@ -146,7 +147,7 @@ def test_a2_pushing_the_branch_to_main_does_not_free_its_authors(world: World, f
     forger.push(forger.commit([forged.start, world.tip("change/forged")], {}, tree_of=world.tip("change/forged")))
     assert forged.check() == (3, "needsApproval", ["contributorsIncomplete", "needsApprovals"])
     assert world.bob.maa("approve", "forged", "--format", "json", code=3).error["code"] == "contributorsIncomplete"
-    forged.approve(world.bob).push(variables={"GIT_AUTHOR_EMAIL": "bob@contoso.com"})
+    forged.approve(world.bob, base=forged.start).push(variables={"GIT_AUTHOR_EMAIL": "bob@contoso.com"})
     assert world.alice.maa("complete", "forged", "--format", "json", code=3).error["code"] == "contributorsIncomplete"
     assert verified(world) == (3, ["unapprovedChange"])
 
@@ -165,7 +166,8 @@ def test_a2_an_odd_claim_of_authorship_is_nobody(world: World, forger: Forger, c
     """Whatever a commit says of its author, the answer is an answer."""
     forged = Forgery(forger).submit(world.alice).push()
     tree = world.git(world.server, "rev-parse", "change/forged^{tree}")
-    raw = f"tree {tree}\nparent {forged.start}\n{claim}\ncommitter x <x@example.com> 1 +0000\n\nco-authored-by:{' ' * 9000}\n"
+    head = f"tree {tree}\nparent {forged.start}\n{claim}\ncommitter x <x@example.com> 1 +0000\n"
+    raw = f"{head}\nco-authored-by:{' ' * 9000}\n"
     commit = world.alice.git(
         "hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw.encode("latin-1", "replace")
     )
@@ -331,24 +333,28 @@ SENSELESS = {
 }
 
 
-@pytest.mark.parametrize("name", SENSELESS)
-def test_a8_senseless_rules_do_not_land(world: World, forger: Forger, name: str) -> None:
+def test_a8_senseless_rules_do_not_land(world: World, forger: Forger) -> None:
     """Rules that would match everybody, or nobody ever, are refused however well they are approved."""
-    path, text = SENSELESS[name]
-    forged = Forgery(forger, files={path: text}).submit(world.alice).approve(world.bob).push()
-    code, status, reasons = forged.check()
-    assert (code, status, set(reasons)) == (3, "needsApproval", {"invalidDocument"})
+    found = {}
+    for number, (name, (path, text)) in enumerate(SENSELESS.items()):
+        forged = Forgery(forger, f"forged-{number}", {path: text}).submit(world.alice).approve(world.bob).push()
+        code, status, reasons = forged.check()
+        found[name] = (code, status, set(reasons))
+    assert found == dict.fromkeys(SENSELESS, (3, "needsApproval", {"invalidDocument"}))
+    Forgery.honest(forger, {"groups/approvers.yaml": group("bob", "carol")})
 
 
 def test_a8_landed_senseless_rules_are_a_violation(world: World, forger: Forger) -> None:
     """A threshold of zero that was pushed around the gate never rules anything."""
-    good = world.tip()
-    path, text = SENSELESS["threshold zero"]
-    Forgery(forger, files={path: text}).submit(world.alice).approve(world.bob).complete(world.alice).land()
-    nobody = Forgery(forger, "nobody", {"policies/apps.yaml": None}).submit(world.alice).push()
-    assert nobody.check() == LACKING
+    good, path = world.tip(), "policies/apps.yaml"
+    waiting = Forgery(forger, "waiting").submit(world.alice).push()
+    assert waiting.check() == LACKING
+    zero = Forgery(forger, files={path: access_policy("app", "approvers", required=0)})
+    zero.submit(world.alice).approve(world.bob).complete(world.alice).land()
+    assert waiting.check() == (3, "needsApproval", ["outdated", "invalidDocument", "needsApprovals"])
     assert refused_until_healed(forger, good)[0] == ["invalidDocument"]
-    Forgery.honest(forger, {path: text.replace("requiredApprovals: 0", "requiredApprovals: 2")})
+    assert waiting.check() == LACKING
+    Forgery.honest(forger, {path: access_policy("app", "approvers", required=2)})
 
 
 def test_a8_an_empty_group_approves_nothing(world: World, forger: Forger) -> None:
@@ -363,14 +369,13 @@ def test_a8_an_empty_group_approves_nothing(world: World, forger: Forger) -> Non
 # --- A9 to A12: signatures -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signer", ["mallory", "alice", "carol", "dave"])
-def test_a9_an_approval_by_another_key_than_its_accounts_is_nobodys(world: World, forger: Forger, signer: str) -> None:
+def test_a9_an_approval_by_another_key_than_its_accounts_is_nobodys(world: World, forger: Forger) -> None:
     """An approval in bob's name counts with bob's key only, and is never attributed to who really signed."""
     Forgery.honest(forger)
-    key = world.key("mallory")[0] if signer == "mallory" else world.people[signer].key
-    forged = Forgery(forger).submit(world.alice).approve(key, "bob").push()
-    assert forged.check() == (3, "needsApproval", ["needsApprovals", "unknownSigner"])
-    assert forged.worth() == [("alice", True, None), (None, False, "unknownSigner")]
+    for key in (world.key("mallory")[0], world.alice.key, world.carol.key, world.dave.key):
+        forged = Forgery(forger).submit(world.alice).approve(key, "bob").push()
+        assert forged.check() == (3, "needsApproval", ["needsApprovals", "unknownSigner"])
+        assert forged.worth() == [("alice", True, None), (None, False, "unknownSigner")]
 
 
 def test_a9_a_submit_by_another_key_is_nobodys(world: World, forger: Forger) -> None:
@@ -388,20 +393,22 @@ def test_a9_a_submit_signed_again_by_another_key_breaks_what_follows(world: Worl
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
     fields = {key: value for key, value in json.loads(forged.lines[0]).items() if key != "signature"}
     forged.lines[0] = forger.line(world.carol.key, fields)
-    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "unknownSigner"])
+    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "unknownSigner", "needsApprovals"])
     assert honest.check() == APPROVED
 
 
-@pytest.mark.parametrize("value", [None, "", "-", 1, [], HEADER + FOOTER])
-def test_a9_an_unsigned_approval_breaks_the_record(world: World, forger: Forger, value: object) -> None:
+def test_a9_an_unsigned_approval_breaks_the_record(world: World, forger: Forger) -> None:
     """Nothing counts without a signature."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
-    plain = {**json.loads(forged.lines[-1]), "signature": value}
     signed = forged.lines[-1]
-    forged.lines[-1] = canonical({key: item for key, item in plain.items() if item is not None})
-    is_text = isinstance(value, str) and value != ""
-    codes = ["brokenRecord", *(["badSignature"] if is_text else []), "needsApprovals"]
-    assert forged.push().check() == (3, "needsApproval", codes)
+    no_event = (3, "needsApproval", ["brokenRecord", "needsApprovals"])
+    for value in (None, "", 1, [], {}):
+        plain = {**json.loads(signed), "signature": value}
+        forged.lines[-1] = canonical({key: item for key, item in plain.items() if item is not None})
+        assert forged.push().check() == no_event
+    for text in ("-", HEADER + FOOTER, "gpgsig"):
+        forged.lines[-1] = canonical({**json.loads(signed), "signature": text})
+        assert forged.push().check() == NOT_VALID
     forged.lines[-1] = signed
     assert forged.push().check() == APPROVED
 
@@ -440,13 +447,14 @@ RESPELLED: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", RESPELLED)
-def test_a10_a_signature_has_one_spelling(world: World, forger: Forger, name: str) -> None:
+def test_a10_a_signature_has_one_spelling(world: World, forger: Forger) -> None:
     """Exactly the text that ssh-keygen prints is a signature; anything made of it breaks the record."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
-    signed = forged.lines[-1]
-    forged.lines[-1] = resigned(signed, RESPELLED[name])
-    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "badSignature", "needsApprovals"])
+    signed, found = forged.lines[-1], {}
+    for name, change in RESPELLED.items():
+        forged.lines[-1] = resigned(signed, change)
+        found[name] = forged.push().check()
+    assert found == dict.fromkeys(RESPELLED, NOT_VALID)
     forged.lines[-1] = signed
     assert forged.push().check() == APPROVED
 
@@ -474,7 +482,7 @@ def test_a10_a_commit_that_two_readers_read_differently_is_not_read(world: World
     commit = world.alice.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw.encode())
     forger.push(commit, "change/forged", force=True)
     assert world.dave.maa("check", "forged", "--format", "json", code=4).error["code"] == "malformedCommit"
-    forger.push(commit)
+    forger.push(commit, force=True)
     assert world.dave.maa("verify", "--format", "json", code=4).error["code"] == "malformedCommit"
     assert world.bob.maa("apply", "--format", "json", code=4).error["code"] == "malformedCommit"
 
@@ -509,23 +517,24 @@ EVIL_SIGNATURES = {
 }
 
 
-@pytest.mark.parametrize("name", EVIL_SIGNATURES)
-def test_a11_what_the_verifier_cannot_digest_is_not_valid(world: World, forger: Forger, name: str) -> None:
+def test_a11_what_the_verifier_cannot_digest_is_not_valid(world: World, forger: Forger) -> None:
     """A signature made to break its reader is a bad signature, no crash and no yes."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
-    signed = forged.lines[-1]
-    forged.lines[-1] = resigned(signed, lambda _: EVIL_SIGNATURES[name])
-    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "badSignature", "needsApprovals"])
+    signed, found = forged.lines[-1], {}
+    for name, text in EVIL_SIGNATURES.items():
+        forged.lines[-1] = canonical({**json.loads(signed), "signature": text})
+        found[name] = forged.push().check()
+    assert found == dict.fromkeys(EVIL_SIGNATURES, NOT_VALID)
     forged.lines[-1] = signed
     assert forged.push().check() == APPROVED
 
 
-@pytest.mark.parametrize("namespace", ["git", "file", "maa-gitops-receipt", "Maa-Gitops", "maa-gitops "])
-def test_a12_a_signature_for_another_purpose_is_no_approval(world: World, forger: Forger, namespace: str) -> None:
+def test_a12_a_signature_for_another_purpose_is_no_approval(world: World, forger: Forger) -> None:
     """Bob's key on exactly these bytes, but in another namespace, says nothing."""
     Forgery.honest(forger)
-    forged = Forgery(forger).submit(world.alice).approve(world.bob, namespace=namespace).push()
-    assert forged.check() == (3, "needsApproval", ["brokenRecord", "badSignature", "needsApprovals"])
+    for namespace in ("git", "file", "maa-gitops-receipt", "Maa-Gitops", "maa-gitops "):
+        forged = Forgery(forger).submit(world.alice).approve(world.bob, namespace=namespace).push()
+        assert forged.check() == NOT_VALID
 
 
 def test_a12_a_signature_of_another_event_is_no_approval(world: World, forger: Forger) -> None:
@@ -535,7 +544,7 @@ def test_a12_a_signature_of_another_event_is_no_approval(world: World, forger: F
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
     signed = forged.lines[-1]
     forged.lines[-1] = resigned(signed, lambda _: stolen)
-    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "badSignature", "needsApprovals"])
+    assert forged.push().check() == NOT_VALID
     forged.lines[-1] = signed
     assert forged.push().check() == APPROVED
 
@@ -594,7 +603,9 @@ def test_a13_a_service_in_an_approver_group_does_not_approve(world: World, forge
 def test_a13_a_service_does_not_submit(world: World, forger: Forger) -> None:
     """A request of a service is not approved by any number of people."""
     _, robot = with_services(world, forger)
-    forged = Forgery(forger).submit(robot).approve(world.bob).approve(world.carol).push()
+    forged = (
+        Forgery(forger).submit(robot, contributors=["alice", "robot"]).approve(world.bob).approve(world.carol).push()
+    )
     assert forged.check() == (3, "needsApproval", ["serviceAccount"])
 
 
@@ -651,11 +662,8 @@ def test_a13_an_attestor_does_not_act_in_its_own_name(world: World, forger: Forg
     notary, _ = with_services(world, forger)
     forged = Forgery(forger).submit(world.alice).approve(notary).push()
     assert forged.check() == (3, "needsApproval", ["needsApprovals", "serviceAccount"])
-    assert Forgery(forger, "own").submit(notary).approve(world.bob).push().check() == (
-        3,
-        "needsApproval",
-        ["serviceAccount"],
-    )
+    own = Forgery(forger, "own").submit(notary, contributors=["alice", "notary"]).approve(world.bob).push()
+    assert own.check() == (3, "needsApproval", ["serviceAccount"])
 
 
 def test_a13_only_an_attestor_attests(world: World, forger: Forger) -> None:
@@ -702,9 +710,10 @@ def test_a13_an_attested_reject_takes_away_under_every_policy(world: World, forg
     assert forged.check() == (3, "rejected", ["rejected"])
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
+def test_a13_an_attested_event_has_one_form(world: World, forger: Forger) -> None:
+    """Half of an attestation, or evidence of another shape, is no event."""
+    notary, _ = with_services(world, forger)
+    shapes: list[dict[str, object]] = [
         {"attestedBy": "notary"},
         {"evidence": evidence()},
         {"attestedBy": "notary", "evidence": evidence("102")},
@@ -715,13 +724,12 @@ def test_a13_an_attested_reject_takes_away_under_every_policy(world: World, forg
         {"attestedBy": "notary", "evidence": evidence(more="yes")},
         {"attestedBy": "notary", "evidence": evidence(login="")},
         {"attestedBy": "Notary", "evidence": evidence()},
-    ],
-)
-def test_a13_an_attested_event_has_one_form(world: World, forger: Forger, fields: dict[str, object]) -> None:
-    """Half of an attestation, or evidence of another shape, is no event."""
-    notary, _ = with_services(world, forger)
-    forged = Forgery(forger).submit(world.alice).approve(notary, "bob", **fields).push()
-    assert forged.check() == (3, "needsApproval", ["brokenRecord", "needsApprovals"])
+    ]
+    for fields in shapes:
+        forged = Forgery(forger).submit(world.alice).approve(notary, "bob", **fields).push()
+        assert forged.check() == (3, "needsApproval", ["brokenRecord", "needsApprovals"]), fields
+    whole = Forgery(forger).submit(world.alice)
+    assert whole.approve(notary, "bob", attestedBy="notary", evidence=evidence()).push().check() == APPROVED
 
 
 def test_a13_a_completion_cannot_be_attested(world: World, forger: Forger) -> None:
@@ -750,29 +758,39 @@ def test_a13_who_lost_the_role_attests_no_more(world: World, forger: Forger) -> 
 # --- A14: names that look alike --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["\u0430lice", "Alice", "ALICE", "\uff41lice", "alice.x", "al\u0131ce", "-alice", "a" * 65]
-)
-def test_a14_an_account_has_a_plain_lower_case_name(world: World, forger: Forger, name: str) -> None:
+def test_a14_an_account_has_a_plain_lower_case_name(world: World, forger: Forger) -> None:
     """A file that would make a twin of alice is refused, whatever the alphabet."""
     twin = account("twin", world.key("twin")[1], roles=ADMINISTRATOR)
+    expected = {
+        "\u0430lice": {"invalidDocument", "malformedTree"},
+        "\uff41lice": {"invalidDocument", "malformedTree"},
+        "al\u0131ce": {"invalidDocument", "malformedTree"},
+        "Alice": {"invalidDocument", "malformedTree"},
+        "ALICE": {"invalidDocument", "malformedTree"},
+        "alice.x": {"invalidDocument"},
+        "-alice": {"invalidDocument"},
+        "a" * 65: {"invalidDocument"},
+    }
+    found = {}
+    for number, name in enumerate(expected):
+        forged = Forgery(forger, f"forged-{number}", {f"accounts/{name}.yaml": twin})
+        code, status, reasons = forged.submit(world.alice).approve(world.bob).push().check()
+        assert (code, status) == (3, "needsApproval")
+        found[name] = set(reasons)
+    assert found == expected
     Forgery.honest(forger, {"accounts/alyce.yaml": twin})
-    forged = Forgery(forger, files={f"accounts/{name}.yaml": twin}).submit(world.alice).approve(world.bob).push()
-    code, status, reasons = forged.check()
-    assert (code, status) == (3, "needsApproval")
-    assert set(reasons) <= {"invalidDocument", "malformedTree"}
 
 
-@pytest.mark.parametrize("name", ["b\u043eb", "Bob", "\uff42ob", "bob ", "bob\u200b", "bob/x", ""])
-def test_a14_an_event_names_its_account_plainly(world: World, forger: Forger, name: str) -> None:
+def test_a14_an_event_names_its_account_plainly(world: World, forger: Forger) -> None:
     """An approval under a name that only looks like bob's is no event."""
     Forgery.honest(forger)
-    forged = Forgery(forger).submit(world.alice).approve(world.bob, name or None, **({} if name else {"account": ""}))
-    assert forged.push().check() == (3, "needsApproval", ["brokenRecord", "needsApprovals"])
+    for name in ("b\u043eb", "Bob", "\uff42ob", "bob ", "bob\u200b", "bob/x", "bob.yaml"):
+        forged = Forgery(forger).submit(world.alice).approve(world.bob, name).push()
+        assert forged.check() == (3, "needsApproval", ["brokenRecord", "needsApprovals"]), name
 
 
 def test_a14_a_key_that_looks_like_members_is_unknown(world: World, forger: Forger) -> None:
-    """A group's file with a full-width ``ｍembers`` beside the real one is refused."""
+    """A group's file with a full-width ``members`` beside the real one is refused."""
     text = group("alice", "bob", "carol") + "\uff4dembers: [dave]\n"
     forged = Forgery(forger, files={"groups/approvers.yaml": text}).submit(world.alice).approve(world.bob).push()
     assert forged.check() == (3, "needsApproval", ["invalidDocument"])

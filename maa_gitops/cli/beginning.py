@@ -1,8 +1,10 @@
 """Commands to begin with: the demo, a new tenant repository, the schemas."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import click
@@ -96,17 +98,17 @@ def _own_key(invocation: Invocation) -> str:
 def demo(invocation: Invocation, *, keep: bool) -> None:
     """Tell the whole story, for real, in a throw-away folder."""
     from maa_gitops.demo import tell
+    from maa_gitops.render.plain import document
 
-    def say(line: str) -> None:
-        invocation.say(line)
-
+    say: Callable[[str], None] = invocation.note if invocation.wants_json else invocation.say
     command = (sys.executable, "-m", "maa_gitops")
-    if keep:
-        folder = Path(mkdtemp(prefix="maa-demo-"))
+    folder = Path(mkdtemp(prefix="maa-demo-"))
+    try:
         tell(folder, invocation.environment, say, command)
-        return
-    with TemporaryDirectory(prefix="maa-demo-", ignore_cleanup_errors=True) as temporary:
-        tell(Path(temporary), invocation.environment, say, command)
+    finally:
+        if not keep:
+            rmtree(folder, ignore_errors=True)
+    invocation.emit(document(folder=str(folder) if keep else None), lambda: None)
 
 
 @click.command(epilog="Example:  maa schema app > app.schema.json")

@@ -72,7 +72,7 @@ def act(
 
 
 def _act_once(clone: Clone, request: Request, action: Action, actor: Actor, notes: str | None) -> Done:
-    dropped = _dropped_lines(clone, request, action)
+    dropped = dropped_note(clone, request) if action in VETOES else ()
     data = extended_record(clone, request, action, actor, notes)
     message = f"{action.value} {request.id}"
     moves = [_on_change_branch(clone, request, data, actor, message)]
@@ -83,7 +83,7 @@ def _act_once(clone: Clone, request: Request, action: Action, actor: Actor, note
         moves += [veto] if veto is not None else []
     published, notes_to_person = _publish_veto(clone, moves, message)
     final = final and published
-    return Done(clone, request, final, (*_dropped_note(dropped), *notes_to_person))
+    return Done(clone, request, final, (*dropped, *notes_to_person))
 
 
 def _publish_veto(clone: Clone, moves: list[Move], message: str) -> tuple[bool, tuple[str, ...]]:
@@ -178,13 +178,9 @@ def sound_beginning(clone: Clone, request: Request) -> bytes:
     return max(prefix, landed, key=len)
 
 
-def _dropped_lines(clone: Clone, request: Request, action: Action) -> int:
-    if action not in VETOES:
-        return 0
-    return len(request.lines) - len(read_record(sound_beginning(clone, request)))
-
-
-def _dropped_note(dropped: int) -> tuple[str, ...]:
+def dropped_note(clone: Clone, request: Request) -> tuple[str, ...]:
+    """Say how many broken lines an event that goes on from the sound beginning drops; nothing: none."""
+    dropped = len(request.lines) - len(read_record(sound_beginning(clone, request)))
     return (f"dropped {dropped} broken lines at the end of the record",) if dropped else ()
 
 

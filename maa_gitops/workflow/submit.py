@@ -12,7 +12,7 @@ from maa_gitops.record import Draft, extend
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import place
 from maa_gitops.tenant.paths import NAME, RESOURCES, RULE_FILES, RULE_FOLDERS
-from maa_gitops.workflow.acts import ATTEMPTS, Actor, refuse_bad_record, sound_beginning
+from maa_gitops.workflow.acts import ATTEMPTS, Actor, dropped_note, refuse_bad_record, sound_beginning
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.joining import joined_head
 from maa_gitops.workflow.publish import Move, publish
@@ -144,7 +144,7 @@ def _submit_once(clone: Clone, branch: str, head: str, actor: Actor, justificati
         identity=actor.identity,
         at=clone.now,
     )
-    notes = _publish(clone, branch, commit, f"submit {name}")
+    notes = (*dropped_note(clone, request), *_publish(clone, branch, commit, f"submit {name}"))
     return Submitted(clone, read_request_at(clone, name, branch, commit), changed=True, notes=notes)
 
 

@@ -126,7 +126,7 @@ class Forger:
         git("read-tree", *([start] if start else ["--empty"]))
         for path, text in files.items():
             if text is None:
-                git("rm", "-q", "--cached", "--", path)
+                git("update-index", "--force-remove", "--", path)
             else:
                 blob = git("hash-object", "-w", "--stdin", data=text.encode() if isinstance(text, str) else text)
                 git("update-index", "--add", "--cacheinfo", f"{(modes or {}).get(path, '100644')},{blob},{path}")
