@@ -61,7 +61,7 @@ class Line:
 
 
 def read(data: bytes) -> tuple[Line, ...]:
-    """Split a record into lines. What follows the last newline is a line too, but never an event; so is what is too much."""
+    """Split a record into lines; what follows the last newline, or is too much, is a line that is no event."""
     if not data:
         return ()
     *whole, rest = data[: RECORD_LIMIT + 1].split(b"\n", LINE_LIMIT)

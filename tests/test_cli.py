@@ -287,7 +287,7 @@ def test_an_interrupt_is_130_and_leaves_nothing_behind(
     process.send_signal(number)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, b"")
-    assert err.decode().split() == ["interrupted"]
+    assert err.decode() == "x"
     assert list(temporary.iterdir()) == []
     assert world.alice.show(request).json["policies"][0]["approvedBy"] == []
 

@@ -560,7 +560,8 @@ def test_commits_are_only_transport(world: World, forger: Forger) -> None:
     request = Forgery(forger).submit(world.alice).approve(world.bob).push()
     assert request.check() == APPROVED
     mallory = Forger(world, world.dave)
-    commit = mallory.commit([request.start], {APP: app(description="New.")})
+    commit = forger.commit([request.start], request.files)
+    mallory.person.git("fetch", "-q", str(world.alice.clone), commit)
     for count in range(1, len(request.lines) + 1):
         commit = mallory.commit([commit], {request.path: mallory.record(*request.lines[:count])})
     mallory.push(commit, "change/forged", force=True)
@@ -707,8 +708,10 @@ def mutated(pick: st.DrawFn) -> dict[str, Any]:
         value = pick(st.sampled_from([DELETED, *POOL]))
         if value is not DELETED:
             holder[last] = copy.deepcopy(value)
-        elif isinstance(holder, list) or last in holder:
-            holder.pop(last)
+        elif isinstance(holder, dict):
+            holder.pop(last, None)
+        else:
+            del holder[last]
     return event
 
 

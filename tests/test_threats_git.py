@@ -116,7 +116,7 @@ def test_d2_a_merge_that_takes_one_side_drops_nothing_unseen(world: World, forge
     assert [(violation["code"], violation["paths"]) for violation in found] == [
         ("unapprovedChange", ["policies/apps.yaml", APP])
     ]
-    assert gate(world.carol, "forged") == (3, ["needsApprovals"])
+    assert gate(world.carol, "forged") == (3, ["brokenRecord", "outdated", "needsApprovals"])
 
 
 def test_d2_one_side_taken_inside_the_change_branch_is_part_of_the_change(world: World, forger: Forger) -> None:
@@ -254,3 +254,64 @@ def test_d4_a_record_is_not_renamed(world: World, forger: Forger) -> None:
     path = world.git(world.server, *LIST, "main", "requests/")
     forger.push(forger.commit([world.tip()], {path: None, "requests/2019/done.jsonl": world.read(path)}))
     assert verified(world.bob) == (3, ["recordAltered", "brokenRecord"])
+
+
+# --- D5, D6: what trees can hold -------------------------------------------------------------------------------------
+
+SHAPES: dict[str, tuple[str, str, list[str], list[str]]] = {
+    "a file as it should be": (NEW, "100644", ["awaitingCompletion"], []),
+    "exec bit on a resource": (NEW, "100755", ["malformedTree", "invalidDocument"], ["malformedTree", "unapprovedChange"]),
+    "symlink as a resource": (NEW, "120000", ["malformedTree", "invalidDocument"], ["malformedTree", "unapprovedChange"]),
+    "symlink as a policy": (
+        "policies/x.yaml",
+        "120000",
+        ["malformedTree"],
+        ["malformedTree", *["invalidDocument"], "unapprovedChange"],
+    ),
+    "exec bit on a workflow": (
+        ".github/ci.yml",
+        "100755",
+        ["malformedTree"],
+        ["malformedTree", "invalidDocument", "unapprovedChange"],
+    ),
+    "symlink as attributes": (
+        ".gitattributes",
+        "120000",
+        ["malformedTree"],
+        ["malformedTree", "invalidDocument", "unapprovedChange"],
+    ),
+    "symlink for a rule folder": (
+        "groups",
+        "120000",
+        ["editedSinceSubmit", "malformedTree"],
+        ["malformedTree", *["invalidDocument"] * 3, "unapprovedChange"],
+    ),
+    "file for the resources": (
+        "resources",
+        "100644",
+        ["editedSinceSubmit", "malformedTree"],
+        ["malformedTree", "invalidDocument", "unapprovedChange"],
+    ),
+    "folder for the settings": (
+        "maa.yaml/x",
+        "100644",
+        ["editedSinceSubmit", "malformedTree"],
+        ["malformedTree", "invalidDocument", "invalidDocument", "unapprovedChange"],
+    ),
+    "symlink on a free path": ("docs/link", "120000", ["nothingProtected"], []),
+    "exec bit on a free path": ("docs/run.sh", "100755", ["nothingProtected"], []),
+}
+
+
+@pytest.mark.parametrize(("path", "mode", "reasons", "violations"), SHAPES.values(), ids=SHAPES)
+def test_d5_only_regular_files_stand_where_the_tool_rules(
+    world: World, forger: Forger, path: str, mode: str, reasons: list[str], violations: list[str]
+) -> None:
+    """Two people who agree on a symlink, an exec bit or a swap of file and folder still cannot land it."""
+    trees, main = Trees(forger), world.tip()
+    content = app("New")
+    tree = trees.put(main, path.encode(), mode, trees.blob(content))
+    changes = [forger.change(path, None, content, mode)]
+    assert (gate_of(trees, tree, agreed(forger, "evil", changes), world)) == (3 if "awaiting" not in reasons[0] and "nothing" not in reasons[0] else 0, reasons)
+    forger.push(trees.commit(with_record(trees, tree, agreed(forger, "evil", changes, landed=True)), main))
+    assert verified(world.bob) == (3 if violations else 0, violations)

@@ -402,7 +402,8 @@ def test_a9_an_unsigned_approval_breaks_the_record(world: World, forger: Forger)
     forged = Forgery(forger).submit(world.alice).approve(world.bob)
     signed = forged.lines[-1]
     no_event = (3, "needsApproval", ["brokenRecord", "needsApprovals"])
-    for value in (None, "", 1, [], {}):
+    values: tuple[object, ...] = (None, "", 1, [], {})
+    for value in values:
         plain = {**json.loads(signed), "signature": value}
         forged.lines[-1] = canonical({key: item for key, item in plain.items() if item is not None})
         assert forged.push().check() == no_event
@@ -762,9 +763,9 @@ def test_a14_an_account_has_a_plain_lower_case_name(world: World, forger: Forger
     """A file that would make a twin of alice is refused, whatever the alphabet."""
     twin = account("twin", world.key("twin")[1], roles=ADMINISTRATOR)
     expected = {
-        "\u0430lice": {"invalidDocument", "malformedTree"},
-        "\uff41lice": {"invalidDocument", "malformedTree"},
-        "al\u0131ce": {"invalidDocument", "malformedTree"},
+        "\u0430lice": {"malformedTree"},
+        "\uff41lice": {"malformedTree"},
+        "al\u0131ce": {"malformedTree"},
         "Alice": {"invalidDocument", "malformedTree"},
         "ALICE": {"invalidDocument", "malformedTree"},
         "alice.x": {"invalidDocument"},

@@ -1,7 +1,6 @@
 """Commands to begin with: the demo, a new tenant repository, the schemas."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -13,6 +12,8 @@ from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.options import common_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maa_gitops.starter import Plan
 
 NO = 3
@@ -100,7 +101,7 @@ def demo(invocation: Invocation, *, keep: bool) -> None:
     from maa_gitops.demo import tell
     from maa_gitops.render.plain import document
 
-    say: Callable[[str], None] = invocation.note if invocation.wants_json else invocation.say
+    say: "Callable[[str], None]" = invocation.note if invocation.wants_json else invocation.say
     command = (sys.executable, "-m", "maa_gitops")
     folder = Path(mkdtemp(prefix="maa-demo-"))
     try:
