@@ -5,13 +5,14 @@ It decides nothing: what may land is judged in ``history``, which events are goo
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise, takewhile
 
 from maa_gitops.apply import Context, applied
 from maa_gitops.change import differences
-from maa_gitops.errors import RepositoryError
+from maa_gitops.errors import MaaError, RepositoryError
 from maa_gitops.evaluate import CLOCK_TOLERANCE, attributed_to, event_faults
 from maa_gitops.git import Entry, Repository
 from maa_gitops.history import Violation, chain, record_paths
@@ -25,7 +26,7 @@ from maa_gitops.model import (
     matches,
     timestamp,
 )
-from maa_gitops.receipt import Receipt
+from maa_gitops.receipt import BRANCH_PREFIX, Receipt
 from maa_gitops.record import RECORD_LIMIT, Line, event_facts
 from maa_gitops.record import Context as RecordContext
 from maa_gitops.record import read as read_record
@@ -36,6 +37,8 @@ BOOTSTRAP, APPLY, VIOLATION = "bootstrap", "apply", "violation"
 """Actions of rows that are no events: the trusted start, one apply run, one step that may not be."""
 
 UNREADABLE, ROLLED_BACK = "receiptsUnreadable", "receiptsRolledBack"
+
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _LAST_SECOND = 253402300799
 """The last moment that can be written down, in seconds since 1970."""
@@ -77,6 +80,7 @@ def audit(context: Context, branches: Mapping[str, Iterable[str]]) -> Log:
 
     Raises:
         RepositoryError: an object that is named is not in this clone.
+        RemoteError: the protected branch moved on in the meantime (``retry``).
     """
     settled = _settled_records(context)
     times = _step_times(settled)
@@ -117,7 +121,11 @@ def late_receipts(context: Context) -> tuple[str, ...]:
 
     Either a clock was wrong, or the step is dated back. Receipts that do not read are left out.
     """
-    return _late(context, _step_times(_settled_records(context)), _receipts(context)[0])
+    receipts: list[Receipt] = []
+    for target in _targets(context):
+        with suppress(MaaError):
+            receipts += applied(context, target).receipts
+    return _late(context, _step_times(_settled_records(context)), receipts)
 
 
 def _order(entry: LogEntry) -> tuple[datetime, int, str]:
@@ -155,18 +163,43 @@ _Record = tuple[_Kept, ...]
 def _settled_records(context: Context) -> dict[str, _Record]:
     """The records at G, by path. Each line is judged by the rules before the good commit that brought it.
 
-    The good commits are gone through once, and only where their records differ; along them a record only ever grows.
+    Along the good commits a record only ever grows.
     """
     repository, start = context.repository, context.trusted_start
+    before = dict([(start, start), *((commit, older) for older, commit in pairwise(context.places))])
     newest: dict[str, Entry] = {}
     sizes: dict[str, list[tuple[int, str, Tenant]]] = {}
-    for before, commit in ((None, start), *pairwise(context.places)):
-        changed = _changed_records(repository, before, commit)
-        newest |= changed
-        for path, entry in changed.items():
-            origin = (repository.blob_size(entry.oid), commit, load_tenant(repository, before or start))
-            sizes.setdefault(path, []).append(origin)
+    for commit, path, entry in _brought(repository, tuple(context.places)):
+        newest[path] = entry
+        origin = (len(_content(repository, entry)), commit, load_tenant(repository, before[commit]))
+        sizes.setdefault(path, []).append(origin)
     return {path: _with_origins(_content(repository, entry), sizes[path]) for path, entry in newest.items()}
+
+
+def _brought(repository: Repository, commits: Sequence[str]) -> Iterator[tuple[str, str, Entry]]:
+    """The records that each of some commits has otherwise than the one before: commit, path, what it holds there.
+
+    A year's folder is long and every landing changes it, so git compares all of them, by their ids, in one run.
+
+    Raises:
+        RepositoryError: ``gitFailed``.
+    """
+    folders = [_records_folder(repository, commit) or _EMPTY_TREE for commit in commits]
+    pairs = zip((_EMPTY_TREE, *folders), folders, commits, strict=False)
+    steps = {f"{old} {new}": commit for old, new, commit in pairs if old != new}
+    wanted = "".join(f"{step}\n" for step in steps).encode()
+    done = repository.run("diff-tree", "--stdin", "-r", "-z", "--no-abbrev", "--no-renames", input=wanted)
+    if done.returncode:
+        raise RepositoryError(
+            f"the records cannot be compared: {done.last_words}", hint="git fsck --full", code="gitFailed"
+        )
+    fields, commit = done.text.split("\0"), ""
+    for change, name in zip(fields[::2], fields[1::2], strict=False):
+        step, _, entry = change.rpartition("\n")
+        commit = steps[step.rpartition("\n")[2]] if step else commit
+        _, mode, _, oid, _ = entry.split(" ")
+        if _is_record(f"{RECORDS}/{name}"):
+            yield commit, f"{RECORDS}/{name}", Entry(name, mode, oid)
 
 
 def _with_origins(data: bytes, sizes: Sequence[tuple[int, str, Tenant]]) -> _Record:
@@ -187,7 +220,7 @@ def _unsettled_records(context: Context) -> dict[str, _Record]:
     found: dict[str, _Record] = {}
     at_tip: Iterable[str] = ()
     for commit in chain(repository, good, tip):
-        at_tip = changed = _readable_changes(repository, good, commit)
+        at_tip = changed = _changed_records(repository, good, commit)
         for path, entry in changed.items():
             lines = read_record(_content(repository, entry))
             known = _common(found.get(path, ()), lines)
@@ -212,23 +245,17 @@ def _own_records(repository: Repository, head: str, name: str) -> list[tuple[str
         if error.code != ReasonCode.MALFORMED_TREE:
             raise
         return []  # nothing on this branch can be read; the request says so
-    return [(path, _content(repository, entry)) for path, entry in entries if entry is not None and _is_record(path)]
+    return [(path, _content(repository, entry)) for path, entry in entries if entry is not None]
 
 
-def _readable_changes(repository: Repository, before: str, commit: str) -> dict[str, Entry]:
+def _changed_records(repository: Repository, good: str, commit: str) -> dict[str, Entry]:
+    """The records that a commit, which is not good, has otherwise than G; by path."""
     try:
-        return _changed_records(repository, before, commit)
+        found = differences(repository, _records_folder(repository, good), _records_folder(repository, commit))
     except RepositoryError as error:
         if error.code != ReasonCode.MALFORMED_TREE:
             raise
-        return {}  # the commit is not good, and has a row that says why
-
-
-def _changed_records(repository: Repository, before: str | None, commit: str) -> dict[str, Entry]:
-    """The records that a commit holds and the one before does not, or not so; by path."""
-    old = _records_folder(repository, before) if before is not None else ""
-    new = _records_folder(repository, commit)
-    found = differences(repository, old, new) if old != new else {}
+        return {}  # the commit has a row that says so
     changed = {f"{RECORDS}/{path}": entry for path, (_, entry) in found.items() if entry is not None}
     return {path: entry for path, entry in changed.items() if _is_record(path)}
 
@@ -373,14 +400,18 @@ def _said(event: Event, account: str | None) -> str | None:
 # --- receipts and violations -----------------------------------------------------------------------------------------
 
 
+def _targets(context: Context) -> list[str]:
+    """The targets that are or were: those of the settings, and those that have receipts."""
+    prefix = context.shared_ref(BRANCH_PREFIX)
+    kept = {ref.removeprefix(prefix) for ref in context.repository.refs(prefix)}
+    return sorted(kept | {target.name for target in context.tenant.settings.targets})
+
+
 def _receipts(context: Context) -> tuple[tuple[Receipt, ...], tuple[LogEntry, ...]]:
-    """The receipts of every target that is or was; a row for each branch of them that does not read."""
-    prefix = context.receipts_ref("")
-    targets = {target.name for target in context.tenant.settings.targets}
-    targets |= {ref.removeprefix(prefix) for ref in context.repository.refs(prefix)}
+    """The receipts of every target, and a row for each target whose receipts do not read."""
     receipts: list[Receipt] = []
     unreadable: list[LogEntry] = []
-    for target in sorted(targets):
+    for target in _targets(context):
         try:
             receipts += applied(context, target).receipts
         except RepositoryError as error:

@@ -130,7 +130,9 @@ def change_set(
     places.update({path: place(path, types) for path in siblings})
     troubles = {path: text for path, (_, new) in pairs.items() if (text := _trouble(path, new, places[path]))}
     new_troubles = {
-        path: text for path, text in troubles.items() if _trouble(path, pairs[path][0], places[path]) != text
+        path: text
+        for path, text in troubles.items()
+        if pairs[path][0] is None or _trouble(path, pairs[path][0], places[path]) != text
     }
     changes = [_file_change(repository, path, old_entry, new_entry) for path, (old_entry, new_entry) in pairs.items()]
     return ChangeSet(

@@ -78,6 +78,10 @@ class History:
         return self.good.commit == self.tip
 
 
+PUT_BACK = "git push --force origin {commit}:<protected branch>"
+"""The command that puts a lost commit back, where nobody says which branch it was on."""
+
+
 # --- the walk --------------------------------------------------------------------------------------------------------
 
 
@@ -87,14 +91,16 @@ def walk(
     tip: str,
     now: datetime,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    put_back: str = PUT_BACK,
 ) -> History:
-    """Judge every first-parent step from a commit that is taken as good to the tip.
+    """Judge every first-parent step from a commit that is taken as good to the tip. ``put_back`` as in ``chain``.
 
     Raises:
         NotAllowedError: ``lostChain``, if the start is not on the tip's first-parent chain.
         RepositoryError: a commit on the way is absent (a shallow clone), or the rules at the start are broken.
     """
-    steps = chain(repository, start.commit, tip)
+    steps = chain(repository, start.commit, tip, put_back)
     older = _OlderThan(repository, start.commit)
     known = {start.commit}
     good = Good(
@@ -118,8 +124,10 @@ def walk(
     return History(start.commit, tip, good, len(steps), tuple(violations), frozenset(bad))
 
 
-def chain(repository: Repository, start: str, tip: str) -> tuple[str, ...]:
+def chain(repository: Repository, start: str, tip: str, put_back: str = PUT_BACK) -> tuple[str, ...]:
     """The commits after ``start`` up to ``tip`` along first parents, oldest first.
+
+    ``put_back`` is the command for the hint of a lost chain, with ``{commit}`` in it.
 
     Raises:
         NotAllowedError: ``lostChain``, if the start is not among them.
@@ -131,7 +139,7 @@ def chain(repository: Repository, start: str, tip: str) -> tuple[str, ...]:
         found.append(commit)
     raise NotAllowedError(
         f"the protected branch has lost commit {start}, which was good: its history was rewritten",
-        hint=f"find out who did this; to put it back: git push --force origin {start}:<protected branch>",
+        hint=f"find out who did this; to put it back: {put_back.format(commit=start)}",
         code="lostChain",
     )
 

@@ -120,6 +120,23 @@ def test_s61_an_open_request_is_in_the_log_without_commit_and_a_vetoed_one_with(
     assert [row["commit"] for row in rows] == [tip, tip, None]
 
 
+def test_each_line_names_the_commit_that_brought_it(world: World, forger: Forger) -> None:
+    """A record that landed with its rejection, and again with the completion of the next round."""
+    request = Request(forger).act("submit", world.alice).act("reject", world.carol, notes="No.")
+    first = request.land(files=False)
+    for action, person in (("submit", world.alice), ("approve", world.bob), ("complete", world.alice)):
+        request.act(action, person)
+    second = request.land()
+    rows = [row for row in log(world.dave) if row["request"]]
+    assert [(row["action"], row["commit"], row["verified"]) for row in rows] == [
+        ("submit", first, True),
+        ("reject", first, True),
+        ("submit", second, True),
+        ("approve", second, True),
+        ("complete", second, True),
+    ]
+
+
 # --- forgeries -------------------------------------------------------------------------------------------------------
 
 

@@ -512,3 +512,12 @@ def test_s31_message_names_the_targets_that_wait() -> None:
     """Who waits for a merged request reads which targets do not have it yet."""
     [reason] = _evaluation_of("rule9_one_target_pending").reasons
     assert reason.message == "merged; not yet applied to intune"
+
+
+def test_h15_file_name_that_is_not_utf8_makes_no_crash() -> None:
+    """A name that no record can hold is an edit since the submit, like any other file that nobody signed."""
+    facts = _case(CASES / "rule3_approved.yaml").facts
+    odd = FileChange("resources/apps/\udcff.yaml", "100644", None, _content("new"))
+    changes = (*(facts.changes or ()), odd)
+    reasons = evaluate(replace(facts, changes=changes, step=changes)).reasons
+    assert [_spelled(reason) for reason in reasons] == ["editedSinceSubmit"]

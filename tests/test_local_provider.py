@@ -125,6 +125,14 @@ def test_every_file_gets_an_id_of_its_own(tmp_path: Path) -> None:
     assert all(len(store) == 32 for store in stores)
 
 
+def test_a_write_is_on_the_disk_when_it_returns(file: Path) -> None:
+    """A power cut after a receipt takes nothing back that it tells of: SQLite's FULL is 2."""
+    provider = LocalProvider.open(file)
+    assert provider._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert provider._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    provider.close()
+
+
 def test_f4_an_object_that_is_half_written_is_not_there(file: Path) -> None:
     """What is not committed is gone with the process; the store stays usable."""
     provider = LocalProvider.open(file)

@@ -1,11 +1,14 @@
 """Git content tricks: whatever git can be made to hold or to say, only what was signed lands."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.support import APP, Answer, Forger, Person, World, access_policy, app
+from tests.support import APP, Answer, Forger, Person, World, access_policy, app, sha256, stamp
 from tests.support.forgery import Forgery
+from tests.support.trees import Trees, agreed
 
 NEW = "resources/apps/new.yaml"
 LIST = ("ls-tree", "-r", "--name-only")
@@ -27,6 +30,13 @@ def verified(person: Person, *arguments: str) -> Verdict:
     found = answer.json["violations"]
     assert answer.json["good"] is (answer.code == 0)
     return answer.code, [("healed " if violation["healedBy"] else "") + violation["code"] for violation in found]
+
+
+def problems(person: Person, *arguments: str) -> tuple[int, list[tuple[str, str]]]:
+    """What ``validate`` says: exit code, and path and code of each error."""
+    answer = person.maa("validate", *arguments, "--format", "json", code=None)
+    errors = [found for found in answer.json["problems"] if found["level"] == "error"]
+    return answer.code, [(found["path"], found["code"]) for found in errors]
 
 
 def refused(answer: Answer) -> Verdict:
@@ -258,15 +268,26 @@ def test_d4_a_record_is_not_renamed(world: World, forger: Forger) -> None:
 
 # --- D5, D6: what trees can hold -------------------------------------------------------------------------------------
 
+YES = ("awaitingCompletion", "nothingProtected")
 SHAPES: dict[str, tuple[str, str, list[str], list[str]]] = {
     "a file as it should be": (NEW, "100644", ["awaitingCompletion"], []),
-    "exec bit on a resource": (NEW, "100755", ["malformedTree", "invalidDocument"], ["malformedTree", "unapprovedChange"]),
-    "symlink as a resource": (NEW, "120000", ["malformedTree", "invalidDocument"], ["malformedTree", "unapprovedChange"]),
+    "exec bit on a resource": (
+        NEW,
+        "100755",
+        ["malformedTree", "invalidDocument"],
+        ["malformedTree", "unapprovedChange"],
+    ),
+    "symlink as a resource": (
+        NEW,
+        "120000",
+        ["malformedTree", "invalidDocument"],
+        ["malformedTree", "unapprovedChange"],
+    ),
     "symlink as a policy": (
         "policies/x.yaml",
         "120000",
         ["malformedTree"],
-        ["malformedTree", *["invalidDocument"], "unapprovedChange"],
+        ["malformedTree", "invalidDocument", "unapprovedChange"],
     ),
     "exec bit on a workflow": (
         ".github/ci.yml",
@@ -309,9 +330,383 @@ def test_d5_only_regular_files_stand_where_the_tool_rules(
 ) -> None:
     """Two people who agree on a symlink, an exec bit or a swap of file and folder still cannot land it."""
     trees, main = Trees(forger), world.tip()
-    content = app("New")
-    tree = trees.put(main, path.encode(), mode, trees.blob(content))
-    changes = [forger.change(path, None, content, mode)]
-    assert (gate_of(trees, tree, agreed(forger, "evil", changes), world)) == (3 if "awaiting" not in reasons[0] and "nothing" not in reasons[0] else 0, reasons)
-    forger.push(trees.commit(with_record(trees, tree, agreed(forger, "evil", changes, landed=True)), main))
+    tree = trees.put(main, path.encode(), mode, trees.blob(app("New")))
+    changes = [forger.change(path, None, app("New"), mode)]
+    record = f"requests/{stamp()[:4]}/evil.jsonl".encode()
+    for branch, landed in (("change/evil", False), ("main", True)):
+        blob = trees.blob(agreed(forger, "evil", changes, landed=landed))
+        forger.push(trees.commit(trees.put(tree, record, "100644", blob), main), branch)
+        if not landed:
+            assert gate(world.bob, "evil") == (0 if reasons[0] in YES else 3, reasons)
     assert verified(world.bob) == (3 if violations else 0, violations)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "reasons", "violations"),
+    [
+        ("requests", "120000", ["notSubmitted", "recordAltered"], ["invalidDocument", "recordAltered"]),
+        ("requests", "100644", ["notSubmitted", "recordAltered"], ["invalidDocument", "recordAltered"]),
+        ("requests/2026", "120000", ["notSubmitted", "recordAltered"], ["recordAltered"]),
+        ("requests/2026/evil.jsonl", "120000", ["brokenRecord", "notSubmitted"], ["recordAltered"]),
+        ("requests/2026/evil.jsonl", "100755", ["brokenRecord", "notSubmitted"], ["recordAltered"]),
+        ("requests/2026/evil.jsonl/x", "100644", ["notSubmitted", "recordAltered"], ["recordAltered"]),
+        ("requests/2026/other.jsonl", "100644", ["notSubmitted", "recordAltered"], ["brokenRecord"]),
+        ("requests/README.md", "100644", ["notSubmitted", "recordAltered"], ["recordAltered"]),
+    ],
+)
+def test_d5_records_are_regular_files_in_their_place(
+    world: World, forger: Forger, path: str, mode: str, reasons: list[str], violations: list[str]
+) -> None:
+    """Nothing but a record file stands under ``requests/``, on a change branch or on main."""
+    trees, main = Trees(forger), world.tip()
+    evil = trees.commit(trees.put(main, path.encode(), mode, trees.blob("docs")), main)
+    forger.push(evil, "change/evil")
+    assert gate(world.bob, "evil") == (3, reasons)
+    forger.push(evil)
+    assert verified(world.bob) == (3, violations)
+
+
+def test_d5_submodules_are_no_part_of_a_request(world: World, forger: Forger) -> None:
+    """A gitlink is refused wherever the tool rules; elsewhere it is as free as any other entry."""
+    trees, main = Trees(forger), world.tip()
+    expected: dict[str, tuple[Verdict, Verdict]] = {
+        NEW: ((3, ["notSubmitted", "malformedTree", "invalidDocument"]), (3, ["malformedTree", "unapprovedChange"])),
+        ".github/x": (
+            (3, ["notSubmitted", "malformedTree"]),
+            (3, ["malformedTree", "invalidDocument", "unapprovedChange"]),
+        ),
+        "vendor": ((0, ["nothingProtected"]), (0, [])),
+    }
+    found = {}
+    for path in expected:
+        evil = trees.commit(trees.put(main, path.encode(), "160000", main), main)
+        forger.push(evil, "change/evil", force=True)
+        asked = gate(world.bob, "evil")
+        found[path] = (asked, verified(world.bob, "origin/change/evil"))
+    assert found == expected
+
+
+def test_d5_submit_refuses_what_could_never_land(world: World) -> None:
+    """An exec bit is refused when it is submitted, with the path named."""
+    world.alice.change("run", {APP: app(description="New.")})
+    world.alice.git("update-index", "--chmod=+x", APP)
+    world.alice.git("commit", "-q", "-m", "Run")
+    answer = world.alice.maa("submit", "-m", "Wanted.", "--format", "json", code=3)
+    assert answer.error["code"] == "malformedTree"
+    assert APP in answer.error["message"]
+
+
+UNREADABLE = (b"..", b".", b".git", b".GIT", b".Git")
+"""Names that no reader of trees should meet; the tree that holds one cannot be read at all."""
+
+ODD = (
+    *(b"git~1", b"a\\b", b"x ", b"x\ny", b"x\x1b[2J", b"-rf *", b"\xff.yaml", b"e\xcc\x81.yaml", b"\xc3\xa9.yaml"),
+    *("\u202ex.yaml".encode(), ".g\u200cit".encode(), b".gitattributes", b".gitmodules", b"X.yaml", b"-x.yaml"),
+    *(b"_x.yaml", b"a" * 65 + b".yaml", b"Company-Portal.yaml"),
+)
+"""Names that trees can hold and that no document may have."""
+
+
+PLAIN = (b".gitattributes", b".gitmodules", b"X.yaml", b"-x.yaml", b"_x.yaml", b"a" * 65 + b".yaml", b"Company-Portal.yaml")
+"""Those of them that are told of once the names that no tree of rules may hold are gone."""
+
+
+def push_one_by_one(forger: Forger, trees: Sequence[str]) -> None:
+    """Push commits of these trees to main, one on top of the other."""
+    commit = forger.world.tip()
+    for tree in trees:
+        commit = Trees(forger).commit(tree, commit)
+    forger.push(commit)
+
+
+@pytest.mark.parametrize("folder", [b"resources/apps/", b"policies/", b".github/", b"requests/2026/", b"docs/", b""])
+def test_d6_trees_that_cannot_be_read_alike_are_refused_everywhere(
+    world: World, forger: Forger, folder: bytes
+) -> None:
+    """``..``, ``.git`` and the like: the gate says no, history has a violation that can be healed, nobody is held up."""
+    trees, main = Trees(forger), world.tip()
+    evil = [trees.put(main, folder + name, "100644", trees.blob("x")) for name in UNREADABLE]
+    for number, tree in enumerate(evil):
+        forger.push(trees.commit(tree, main), f"change/name-{number}")
+    verdicts = [gate(world.bob, f"name-{number}") for number in range(len(evil))]
+    assert verdicts == [(3, ["notSubmitted", "malformedTree"])] * len(evil)
+    assert world.bob.maa("requests", "--format", "json").json["requests"] == []
+    push_one_by_one(forger, evil)
+    assert verified(world.bob) == (3, ["malformedTree"] * len(evil))
+    push_one_by_one(forger, [main + "^{tree}"])
+    assert verified(world.bob) == (0, ["healed malformedTree"] * len(evil))
+
+
+@pytest.mark.parametrize(
+    ("folder", "code", "unsaid"),
+    [
+        ("resources/apps/", "malformedTree", ()),
+        ("policies/", "invalidDocument", PLAIN),
+        ("requests/2026/", "recordAltered", ()),
+    ],
+)
+def test_d6_odd_names_are_refused_where_the_tool_rules(
+    world: World, forger: Forger, folder: str, code: str, unsaid: tuple[bytes, ...]
+) -> None:
+    """Names beyond ``[A-Za-z0-9._-]``, twins by case or normal form, names that no object has: no and violation."""
+    trees, main = Trees(forger), world.tip()
+    push_one_by_one(forger, [trees.put(main, folder.encode() + name, "100644", trees.blob("x")) for name in ODD])
+    found = world.bob.maa("verify", "--format", "json", code=3).json["violations"]
+    assert len({violation["commit"] for violation in found if violation["code"] == code}) == len(ODD)
+    assert [violation["healedBy"] for violation in found if violation["healedBy"]] == []
+    forger.push(main, force=True)
+    together = main
+    for name in ODD:
+        together = trees.put(together, folder.encode() + name, "100644", trees.blob("x"))
+    forger.push(trees.commit(together, main), "change/evil")
+    reasons = world.bob.maa("check", "evil", "--format", "json", code=3).json["reasons"]
+    said = "".join(reason["message"] for reason in reasons)
+    assert tuple(name for name in ODD if folder + name.decode("utf-8", "surrogateescape") not in said) == unsaid
+
+
+def test_d6_odd_names_are_free_where_nobody_rules(world: World, forger: Forger) -> None:
+    """Outside of the tool's folders any readable tree goes, and every answer about it can be printed anywhere."""
+    trees, main = Trees(forger), world.tip()
+    together = main
+    for name in ODD:
+        together = trees.put(together, b"docs/" + name, "100644", trees.blob("x"))
+    evil = trees.commit(together, main)
+    forger.push(evil)
+    assert verified(world.bob) == (0, [])
+    forger.push(main, force=True)
+    forger.push(evil, "change/evil")
+    for command in ("check", "show", "diff"):
+        for form in ("json", "text"):
+            shown = world.carol.maa(command, "evil", "--format", form, code=None).out
+            assert shown.replace("\n", "").isprintable()
+
+
+TREES: dict[str, tuple[str, ...]] = {
+    "one name twice": ("100644 a", "100644 a"),
+    "file and folder of one name": ("100644 a", "40000 a"),
+    "wrong order": ("100644 b", "100644 a"),
+    "mode of old": ("100664 a",),
+    "folder with a leading zero": ("040000 a",),
+    "slash in a name": ("100644 a/b",),
+}
+
+
+@pytest.mark.parametrize("shape", TREES.values(), ids=TREES)
+def test_d6_malformed_trees_are_refused(world: World, forger: Forger, shape: tuple[str, ...]) -> None:
+    """A tree that two programs could read differently is no part of a yes."""
+    trees, main = Trees(forger), world.tip()
+    blob, empty = trees.blob(app("New")), trees.tree()
+    entries = (entry.partition(" ") for entry in shape)
+    inner = trees.tree(*((mode, name.encode(), empty if "40000" in mode else blob) for mode, _, name in entries))
+    evil = trees.commit(trees.put(main, b"resources/apps/x", "40000", inner), main)
+    forger.push(evil, "change/evil")
+    assert gate(world.bob, "evil") == (3, ["notSubmitted", "malformedTree"])
+    forger.push(evil)
+    assert verified(world.bob) == (3, ["malformedTree"])
+
+
+def test_d6_malformed_commits_stop_nobody(world: World, forger: Forger) -> None:
+    """A head that no two readers of commits agree on is refused; the other requests are listed and decided as ever."""
+    main = world.tip()
+    tree = forger.person.git("rev-parse", f"{main}^{{tree}}")
+    people = "author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
+    raw = f"tree {tree}\ntree {tree}\nparent {main}\n{people}".encode()
+    evil = forger.person.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw)
+    forger.push(evil, "change/evil")
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    assert gate(world.bob, "evil") == (4, ["error malformedCommit"])
+    assert [found["id"] for found in world.bob.maa("requests", "--format", "json").json["requests"]] == [request]
+    world.bob.maa("approve", request)
+    assert gate(world.bob, request) == (0, ["awaitingCompletion"])
+    child = Trees(forger).commit(tree, evil)
+    forger.push(child, "change/child")
+    assert gate(world.bob, "child") == (3, ["notSubmitted", "malformedTree"])
+
+
+# --- D7: attributes --------------------------------------------------------------------------------------------------
+
+ATTRIBUTES = "* -diff -text export-ignore ident working-tree-encoding=UTF-16LE filter=evil merge=evil diff=evil\n"
+
+
+def program(world: World, name: str, words: str = "") -> tuple[str, Path]:
+    """A program that leaves a mark when it runs, and its mark."""
+    mark, path = world.folder / f"{name}-ran", world.folder / f"{name}.sh"
+    path.write_text(f'#!/bin/sh\necho "$0 $*" >> {shlex.quote(str(mark))}\n{words}\n')
+    path.chmod(0o755)
+    return str(path), mark
+
+
+def battery(person: Person, request: str) -> list[tuple[int, object]]:
+    """What the reading commands answer, in every detail."""
+    commands = (["check", request], ["show", request], ["diff", request], ["verify"], ["requests"], ["explain"])
+    answers = (person.maa(*command, "--format", "json", code=None) for command in commands)
+    return [(answer.code, answer.json) for answer in answers]
+
+
+def test_d7_attributes_are_rules_where_they_could_matter(world: World, forger: Forger) -> None:
+    """The root's attributes are an access policy matter, those beside resources are refused, others mean nothing."""
+    main, edit = world.tip(), {APP: app(description="New.")}
+    cases: dict[str, tuple[dict[str, str], Verdict]] = {
+        "alone": ({".gitattributes": ATTRIBUTES}, (3, ["notSubmitted"])),
+        "beside": ({**edit, "resources/apps/.gitattributes": ATTRIBUTES}, (3, ["notSubmitted", "malformedTree"])),
+        "far": ({"docs/.gitattributes": ATTRIBUTES}, (0, ["nothingProtected"])),
+    }
+    for name, (files, expected) in cases.items():
+        forger.push(forger.commit([main], files), f"change/{name}")
+        assert gate(world.bob, name) == expected
+    mixed = Forgery(forger, "mixed", {**edit, ".gitattributes": ATTRIBUTES}).submit(world.alice).approve(world.bob)
+    mixed.push()
+    assert gate(world.bob, "mixed") == (3, ["mixedRequest"])
+    forger.push(forger.commit([main], {".gitattributes": ATTRIBUTES}))
+    assert verified(world.bob) == (3, ["unapprovedChange"])
+
+
+def test_d7_attributes_on_main_hide_and_change_nothing(world: World, forger: Forger) -> None:
+    """Under approved attributes that hide, convert and merge, the tool shows, signs and lands the stored bytes."""
+    attributes = completed(forger, {".gitattributes": ATTRIBUTES})
+    merge_by_hand(attributes, attributes.files, world.tip())
+    assert verified(world.bob) == (0, [])
+    forger = Forger(world, world.alice)
+    request = Forgery(forger, "update").submit(world.alice).push()
+    shown = world.bob.maa("diff", "update", "--format", "json").json["changes"]
+    assert [found["new"] for found in shown] == [sha256(app(description="New.").encode())]
+    assert "-description: Apps for work.\n+description: New.\n" in shown[0]["text"]
+    world.bob.maa("approve", "update", "--change", request.digest)
+    world.carol.git("switch", "-q", "--detach")
+    world.carol.maa("merge", "update")
+    assert world.read(APP) == app(description="New.")
+    assert verified(world.bob) == (0, [])
+
+
+def test_d7_attributes_of_the_clone_run_nothing_while_reading(world: World) -> None:
+    """Attributes and drivers that a clone configures for itself have no say in what is read, shown or merged."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    honest = battery(world.bob, request)
+    marks = []
+    for name, setting in (
+        ("textconv", "diff.evil.textconv"),
+        ("command", "diff.evil.command"),
+        ("external", "diff.external"),
+        ("merge", "merge.evil.driver"),
+        ("clean", "filter.evil.clean"),
+        ("smudge", "filter.evil.smudge"),
+    ):
+        path, mark = program(world, name, "echo evil")
+        world.bob.git("config", setting, path)
+        marks.append(mark)
+    (world.bob.clone / ".git" / "info").mkdir(exist_ok=True)
+    (world.bob.clone / ".git" / "info" / "attributes").write_text(ATTRIBUTES)
+    world.bob.git("switch", "-q", "--detach")
+    assert battery(world.bob, request) == honest
+    world.bob.maa("approve", request)
+    world.bob.maa("merge", request)
+    assert world.read(APP) == app(description="New.")
+    assert [mark.name for mark in marks if mark.exists()] == []
+
+
+def test_d7_the_work_tree_is_validated_as_git_would_commit_it(world: World) -> None:
+    """A clean filter is the clone's own: ``validate`` judges what it makes; a commit is judged by its bytes alone."""
+    path, mark = program(world, "clean", "echo evil")
+    world.bob.git("config", "filter.evil.clean", path)
+    (world.bob.clone / ".git" / "info").mkdir(exist_ok=True)
+    (world.bob.clone / ".git" / "info" / "attributes").write_text(f"{NEW} filter=evil\n")
+    world.bob.write(NEW, app("New"))
+    assert problems(world.bob, "--commit", "origin/main") == (0, [])
+    assert not mark.exists()
+    assert problems(world.bob) == (3, [(NEW, "invalidValue")])
+    assert mark.exists()
+
+
+# --- D8, D9: which objects are meant ---------------------------------------------------------------------------------
+
+
+def test_d8_replaced_objects_change_no_answer(world: World, forger: Forger) -> None:
+    """Replace refs, in the clone or pushed to the server, make no bad tip good and no weak rules strong."""
+    main = world.tip()
+    evil = forger.commit([main], {NEW: app("Evil")})
+    forger.push(evil)
+    weak = Forgery(forger, "weak", {"policies/apps.yaml": access_policy("app", "approvers", required=2)})
+    weak.start = main
+    weak.submit(world.alice, base=main).push()
+    honest = battery(world.bob, "weak")
+    assert honest[3][0] == 3
+    world.bob.git("fetch", "-q", "origin")
+    good_twin = world.bob.git("commit-tree", f"{main}^{{tree}}", "-p", main, "-m", "twin")
+    blob = world.bob.git("hash-object", "-w", "--stdin", data=b"nothing here\n")
+    head = world.tip("change/weak")
+    world.bob.git("replace", evil, good_twin)
+    world.bob.git("replace", world.bob.git("rev-parse", f"{head}:policies/apps.yaml"), blob)
+    world.bob.git("replace", head, good_twin)
+    world.bob.git("push", "-q", "origin", "refs/replace/*:refs/replace/*")
+    assert battery(world.bob, "weak") == honest
+    assert battery(world.carol, "weak") == honest
+
+
+def test_d8_grafts_do_not_cut_a_violation_out(world: World, forger: Forger) -> None:
+    """A graft that joins a later commit to the good one hides nothing of what lies in between."""
+    main = world.tip()
+    forger.push(forger.commit([main], {NEW: app("Evil")}))
+    forger.push(tip := forger.commit([world.tip()], {"docs/x.md": "x"}))
+    world.bob.git("fetch", "-q", "origin")
+    honest = verified(world.bob)
+    (world.bob.clone / ".git" / "info").mkdir(exist_ok=True)
+    (world.bob.clone / ".git" / "info" / "grafts").write_text(f"{tip} {main}\n")
+    assert world.bob.git("rev-list", "--count", tip) == "2"
+    assert verified(world.bob) == honest == (3, ["unapprovedChange", "unapprovedChange"])
+
+
+def test_d8_a_shallow_list_does_not_move_the_start(world: World, forger: Forger) -> None:
+    """A shallow list in a clone that has everything changes nothing: parents are read from the commits."""
+    forger.push(evil := forger.commit([world.tip()], {NEW: app("Evil")}))
+    world.bob.git("fetch", "-q", "origin")
+    (world.bob.clone / ".git" / "shallow").write_text(f"{evil}\n")
+    assert world.bob.git("rev-list", "--count", evil) == "1"
+    assert verified(world.bob, "--no-fetch") == (3, ["unapprovedChange"])
+
+
+def test_d8_a_shallow_clone_cannot_tell(world: World, forger: Forger) -> None:
+    """In a clone of depth 1 of an evil tip every question is answered with 4; deepened, with the truth."""
+    forger.push(forger.commit([world.tip()], {NEW: app("Evil")}))
+    forger.push(forger.commit([world.tip()], {APP: app(description="New.")}), "change/update")
+    place = world.folder / "shallow"
+    world.git(world.folder, "clone", "-q", "--depth=1", "--no-single-branch", f"file://{world.server}", str(place))
+    world.git(place, "config", "maa.protectedBranch", "main")
+    shallow = Person("bob", world.bob.key, world.bob.public_key, place, world)
+    for command in (["verify"], ["check", "update"], ["requests"], ["merge", "update"], ["apply"], ["explain"]):
+        assert refused(shallow.maa(*command, "--format", "json", code=None)) == (4, ["missingObject"]), command
+    shallow.git("fetch", "-q", "--unshallow", "origin")
+    assert verified(shallow) == (3, ["unapprovedChange"])
+
+
+def test_d8_borrowed_objects_give_no_request_a_vote(world: World, forger: Forger) -> None:
+    """Objects that only an alternate holds can be named, and are then judged like any other: nobody approved them."""
+    evil = forger.commit([world.tip()], {NEW: app("Evil")})
+    alternates = world.bob.clone / ".git" / "objects" / "info" / "alternates"
+    alternates.write_text(f"{world.alice.clone / '.git' / 'objects'}\n")
+    assert world.bob.git("cat-file", "-t", evil) == "commit"
+    assert gate(world.bob, "--head", evil) == (3, ["notSubmitted"])
+    assert verified(world.bob, evil) == (3, ["unapprovedChange"])
+    assert verified(world.bob) == (0, [])
+
+
+def test_d9_a_commit_that_no_branch_holds_is_nobodys_request(world: World, forger: Forger) -> None:
+    """A head that exists but was never pushed to its branch is judged by its own content; merging takes branches."""
+    honest = Forgery(forger).submit(world.alice).approve(world.bob).push()
+    record = {honest.path: forger.record(*honest.lines)}
+    imposter = forger.commit([world.tip()], {**honest.files, NEW: app("Evil"), **record})
+    alternates = world.bob.clone / ".git" / "objects" / "info" / "alternates"
+    alternates.write_text(f"{world.alice.clone / '.git' / 'objects'}\n")
+    assert gate(world.bob, "--head", imposter) == (3, ["editedSinceSubmit"])
+    assert gate(world.bob, "forged", "--head", imposter) == (3, ["editedSinceSubmit"])
+    assert gate(world.bob, "forged") == (0, ["awaitingCompletion"])
+    assert refused(world.bob.maa("merge", imposter, "--format", "json", code=None)) == (3, ["noOpenRequest"])
+    world.bob.maa("merge", "forged")
+    assert world.git(world.server, "ls-tree", "--name-only", "main", "resources/apps/") == APP
+
+
+def test_d9_events_are_based_on_good_commits_of_main_only(world: World, forger: Forger) -> None:
+    """An event that names a commit beside main as what its signer saw is not good."""
+    beside = forger.commit([world.tip()], {"docs/x.md": "x"})
+    forger.push(beside, "beside")
+    Forgery(forger).submit(world.alice).approve(world.bob, base=beside).push()
+    assert gate(world.bob, "forged") == (3, ["brokenRecord", "wrongBase", "needsApprovals"])

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from maa_gitops import receipt
 from maa_gitops.apply.clone import refuse_rollback
-from maa_gitops.errors import MaaError, NotAllowedError
+from maa_gitops.errors import MaaError, NotAllowedError, RemoteError, RepositoryError
 from maa_gitops.git import Identity, Repository
 from maa_gitops.history import History, chain
 from maa_gitops.model import ObjectId, TargetOutcome, Tenant
@@ -43,9 +43,13 @@ class Context:
         """The rules at the last good commit."""
         return self.history.good.tenant
 
+    def shared_ref(self, branch: str) -> str:
+        """Where this clone reads a shared branch from: the remote's copy, or its own branch if there is no remote."""
+        return f"refs/{'remotes/origin' if self.has_remote else 'heads'}/{branch}"
+
     def receipts_ref(self, target: str) -> str:
         """Where this clone reads a target's receipts from."""
-        return f"refs/{'remotes/origin' if self.has_remote else 'heads'}/{BRANCH_PREFIX}{target}"
+        return self.shared_ref(f"{BRANCH_PREFIX}{target}")
 
     def receipt_context(self, target: str) -> receipt.Context:
         """What the receipts of a target are held to."""
@@ -128,10 +132,17 @@ def applied(context: Context, target: str) -> Applied:
 
     Raises:
         RepositoryError: ``receiptsUnreadable``, or ``receiptsRolledBack``.
+        RemoteError: they may be newer than the tip that this context was opened at (``retry``).
     """
-    found = receipt.read(
-        context.repository, context.repository.ref(context.receipts_ref(target)), context.receipt_context(target)
-    )
+    commit = context.repository.ref(context.receipts_ref(target))
+    try:
+        found = receipt.read(context.repository, commit, context.receipt_context(target))
+    except RepositoryError as error:
+        if context.repository.ref(context.shared_ref(context.tenant.settings.protected_branch)) == context.history.tip:
+            raise
+        raise RemoteError(
+            "the protected branch moved on in the meantime", retry=True, hint="run the command again", code="lostRace"
+        ) from error
     refuse_rollback(context.repository.git_dir, target, found.receipts)
     return found
 

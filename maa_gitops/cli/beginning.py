@@ -101,7 +101,7 @@ def demo(invocation: Invocation, *, keep: bool) -> None:
     from maa_gitops.demo import tell
     from maa_gitops.render.plain import document
 
-    say: "Callable[[str], None]" = invocation.note if invocation.wants_json else invocation.say
+    say: Callable[[str], None] = invocation.note if invocation.wants_json else invocation.say
     command = (sys.executable, "-m", "maa_gitops")
     folder = Path(mkdtemp(prefix="maa-demo-"))
     try:
@@ -129,4 +129,6 @@ def schema(invocation: Invocation, name: str | None) -> None:
         return
     if name not in names:
         raise click.UsageError(f"there is no schema '{name}'; there are: {', '.join(names)}")
-    click.echo(json.dumps(shipped_schema(name), indent=2, ensure_ascii=False))
+    found = shipped_schema(name)
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    invocation.emit(document(name=name, schema=found), lambda: click.echo(text))

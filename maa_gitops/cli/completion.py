@@ -18,7 +18,8 @@ def complete_request(ctx: click.Context, _parameter: click.Parameter, incomplete
     from maa_gitops.render.text import operations, status_words
 
     root = ctx.find_root()
-    invocation = Invocation(directory=Path(root.params.get("directory") or "."), fetch=False)
+    invocation = root.ensure_object(Invocation)
+    invocation.directory, invocation.fetch = Path(root.params.get("directory") or "."), False
     try:
         listed = _candidates(invocation)
     except MaaError:

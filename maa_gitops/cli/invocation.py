@@ -147,7 +147,7 @@ class Invocation:
 
     def say(self, line: str = "", *, colour: str | None = None, bold: bool = False) -> None:
         """A line of the answer, in text; colours are left out where nobody sees them."""
-        click.echo(click.style(safe(line), fg=colour, bold=bold))
+        click.echo(click.style(safe(line), fg=colour, bold=bold or None))
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows as a table on a terminal, tab-separated lines without heads elsewhere."""

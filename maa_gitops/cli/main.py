@@ -1,5 +1,6 @@
 """The entry point: the group of commands, the options that every command has, and the one handler of errors."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -134,20 +135,39 @@ def cli(ctx: click.Context, directory: Path | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
-    invocation = Invocation()
+    try:
+        code = _run(Invocation(), arguments)
+    except BrokenPipeError:
+        code = INTERRUPTED_EXIT
+        _silence()
+    sys.exit(code)
+
+
+def _run(invocation: Invocation, arguments: Sequence[str] | None) -> int:
+    """Run a command line to its exit code.
+
+    Raises:
+        BrokenPipeError: whoever was to read of an error has left.
+    """
     try:
         code = cli.main(args=arguments, prog_name="maa", obj=invocation, standalone_mode=False)
     except MaaError as error:
-        code = _report(invocation, error)
+        return _report(invocation, error)
     except click.ClickException as error:
-        code = _usage(invocation, error, arguments)
+        return _usage(invocation, error, arguments)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = INTERRUPTED_EXIT
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = INTERRUPTED_EXIT
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED_EXIT
+    except SystemExit as left:  # Click's own: 0 after shell completion, 1 when the reader of a pipe has left
+        return INTERRUPTED_EXIT if left.code else 0
+    return code if isinstance(code, int) else 0
+
+
+def _silence() -> None:
+    """Let nothing that is still to be written, as Python does at its end, meet the closed pipe again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

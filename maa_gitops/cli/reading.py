@@ -26,7 +26,7 @@ request_argument = click.argument("request", metavar="[ID]", required=False, she
 def overview(invocation: Invocation) -> None:
     """What waits for the caller, and what became of the caller's own requests."""
     from maa_gitops.model import Status
-    from maa_gitops.render.plain import document, request_plain
+    from maa_gitops.render.plain import document, requests_plain
     from maa_gitops.workflow.listing import waiting_for
 
     clone, viewer, listed = _lists(invocation, ended=True)
@@ -48,7 +48,7 @@ def overview(invocation: Invocation) -> None:
             )
 
     lists = {"waiting": waiting, "mine": mine, "approved": ready}
-    plain = {name: [request_plain(item) for item in items] for name, items in lists.items()}
+    plain = {name: requests_plain(items) for name, items in lists.items()}
     invocation.emit(
         document(tenant=clone.tenant.settings.tenant, account=viewer.name if viewer else None, **plain), text
     )
@@ -87,7 +87,7 @@ def _lists(invocation: Invocation, *, ended: bool) -> "tuple[Clone, Account | No
 @click.pass_obj
 def requests(invocation: Invocation, which: str | None, status: str | None) -> None:
     """List requests: active ones, and those that ended within 30 days."""
-    from maa_gitops.render.plain import document, request_plain
+    from maa_gitops.render.plain import document, requests_plain
     from maa_gitops.render.text import LIST_HEADS, list_row
 
     _, _, listed = _lists(invocation, ended=True)
@@ -105,8 +105,7 @@ def requests(invocation: Invocation, which: str | None, status: str | None) -> N
         else:
             invocation.note("no requests")
 
-    by_id = sorted(shown, key=lambda item: item.request.id)
-    invocation.emit(document(requests=[request_plain(item) for item in by_id]), text)
+    invocation.emit(document(requests=requests_plain(shown)), text)
 
 
 def read_named(invocation: Invocation, clone: "Clone", named: str | None) -> "Request":
@@ -295,6 +294,7 @@ def verify(ctx: click.Context, revision: str | None, start: str | None) -> None:
     3 if it is not.
     """
     from maa_gitops.render.plain import history_plain
+    from maa_gitops.render.text import counted
     from maa_gitops.workflow.verifying import verify_history
 
     invocation = ctx.ensure_object(Invocation)
@@ -310,7 +310,7 @@ def verify(ctx: click.Context, revision: str | None, start: str | None) -> None:
             invocation.say(
                 f"{violation.commit[:12]} {violation.code.value}: {violation.message}{healed}", colour=colour
             )
-        steps = f"{history.steps} steps from {history.start[:12]}"
+        steps = f"{counted(history.steps, 'step')} from {history.start[:12]}"
         if history.tip_is_good:
             invocation.say(f"good: {history.tip[:12]}, {steps}", colour="green")
         else:

@@ -55,6 +55,8 @@ class Repository(ObjectStore):
             raise _not_opened(directory, found)
         inside, object_format, git_dir = found.text.split("\n", 2)
         work_tree = Path(git.read("rev-parse", "--show-toplevel")) if inside == "true" else None
+        if work_tree is None:
+            _refuse_embedded(git, Path(git_dir))
         git = replace(git, directory=work_tree or Path(git_dir))
         _refuse_unsupported(git, object_format)
         return cls(git, Path(git_dir), work_tree, environment)
@@ -308,6 +310,22 @@ def _not_opened(directory: Path, found: CompletedGit) -> RepositoryError:
         return RepositoryError(message, hint="git init -b main, or maa -C DIR", code="noRepository")
     said = " ".join(found.stderr.removeprefix("fatal: ").split())
     return RepositoryError(f"git cannot read the repository at {directory}: {said}", code="unsupportedRepository")
+
+
+def _refuse_embedded(git: Git, git_dir: Path) -> None:
+    """Refuse a bare repository among the files of another one: whoever wrote those files also wrote its configuration.
+
+    git would run programs that are named there. The git directory of the other repository itself is none of its files.
+    """
+    parent = str(git_dir.parent)
+    around = git.run("-C", parent, "rev-parse", "--path-format=absolute", "--is-inside-work-tree", "--git-common-dir")
+    inside, _, other = around.text.partition("\n")
+    if around.returncode == 0 and inside == "true" and Path(other) != git_dir:
+        raise RepositoryError(
+            f"the bare repository {git_dir} lies among the files of the repository {other}",
+            hint="leave that folder, or move the bare repository elsewhere",
+            code="embeddedRepository",
+        )
 
 
 def _refuse_unsupported(git: Git, object_format: str) -> None:

@@ -51,7 +51,8 @@ class RemoteObject:
 class Provider(Protocol):
     """Code that talks to one target. Every method may raise RemoteError, and nothing else.
 
-    A write that raises may have happened or not; an object's marker tells, and every write can be done again.
+    A write that raises may have happened or not; an object's marker tells, and every write can be done again. Remote
+    ids are 1 to 256 printable characters, ``store`` is 1 to 64 letters, digits, ``-`` and ``_``.
     """
 
     @property

@@ -56,6 +56,11 @@ def error_plain(error: MaaError) -> Plain:
     )
 
 
+def requests_plain(listed: Iterable[Listed]) -> list[Plain]:
+    """Requests by id, whatever order people see them in."""
+    return [request_plain(item) for item in sorted(listed, key=lambda item: item.request.id)]
+
+
 def request_plain(listed: Listed) -> Plain:
     """A request, by the names of Graph's operationApprovalRequest."""
     request = listed.request

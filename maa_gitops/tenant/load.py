@@ -180,7 +180,7 @@ class _Reading:
             document = self.document(path, schema)
             if document is not None:
                 found[name] = document
-        return found
+        return dict(sorted(found.items()))
 
     def own_schemas(self, settings: Settings) -> None:
         """Read the schemas of the tenant's own profile types."""

@@ -3,11 +3,12 @@
 Opening it fetches, judges what is new on the protected branch and remembers the last good commit.
 """
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from maa_gitops.errors import NotAllowedError, RepositoryError
+from maa_gitops.errors import RepositoryError
 from maa_gitops.git import Repository
 from maa_gitops.history import (
     History,
@@ -139,18 +140,21 @@ def tip_of(repository: Repository, branch: str, *, has_remote: bool) -> str:
 
 def judged(repository: Repository, branch: str, tip: str, now: datetime, progress: Progress) -> History:
     """Judge the protected branch from what this clone remembers, else from the trusted start."""
-    memory = recall(repository, branch)
+    memory, put_back = recall(repository, branch), command_to_put_back(repository, branch)
     if memory is None:
         seen = remembered_commit(repository, branch)
         if seen is not None:
-            chain(repository, seen, tip)
+            chain(repository, seen, tip, put_back)
         memory = Memory(trusted_start(repository, tip))
-    try:
-        return walk(repository, memory, tip, now, progress)
-    except NotAllowedError as error:
-        if error.code == "lostChain":
-            error.hint = (error.hint or "").replace("<protected branch>", branch)
-        raise
+    return walk(repository, memory, tip, now, progress, put_back=put_back)
+
+
+def command_to_put_back(repository: Repository, branch: str) -> str:
+    """The command that puts a lost commit back onto a shared branch, with ``{commit}`` in it."""
+    named = shlex.quote(branch).replace("{", "{{").replace("}", "}}")
+    if repository.remote() is None:
+        return f"git branch --force {named} {{commit}}"
+    return f"git push --force origin {{commit}}:{named}"
 
 
 def trusted_start(repository: Repository, tip: str, revision: str | None = None) -> str:

@@ -181,7 +181,8 @@ def _contributors(clone: Clone, head: str, record: str, problems: list[Reason]) 
     except RepositoryError as error:
         if error.code not in (ReasonCode.MALFORMED_TREE, "malformedCommit"):
             raise
-        problems.append(Reason(ReasonCode.MALFORMED_TREE, error.message))
+        reason = Reason(ReasonCode.MALFORMED_TREE, error.message)
+        problems += [] if reason in problems else [reason]
         return Contributors((), ())
 
 

@@ -131,12 +131,13 @@ def applied(world: World) -> tuple[int, str | None]:
 def refused_until_healed(forger: Forger, good: str) -> tuple[list[str], str]:
     """Hold that the tip is refused, not applied, and healed by putting the good commit's files back.
 
-    Returns the codes of the violations and the message of the first.
+    Returns the codes of the violations that were not healed before, and the message of the first of them.
     """
     world = forger.world
-    first, codes = world.dave.maa("verify", "--format", "json", code=3).json["violations"][0], verified(world)[1]
-    assert applied(world) == (3, codes[0])
+    found = world.dave.maa("verify", "--format", "json", code=3).json["violations"]
+    fresh = [violation for violation in found if violation["healedBy"] is None]
+    assert applied(world) == (3, fresh[0]["code"])
     forger.push(forger.commit([world.tip()], {}, tree_of=good))
-    assert verified(world) == (0, codes)
+    assert verified(world) == (0, [violation["code"] for violation in found])
     assert applied(world) == (0, None)
-    return codes, first["message"]
+    return [violation["code"] for violation in fresh], fresh[0]["message"]
