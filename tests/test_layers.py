@@ -70,7 +70,7 @@ def test_each_library_has_its_home() -> None:
         "pygit2": ("git",),
         "yaml": ("documents",),
         "jsonschema": ("documents",),
-        "cryptography": ("signing.py",),
+        "cryptography": ("signing",),
         "sqlite3": ("providers", "apply"),
     }
     for path in PACKAGE.rglob("*.py"):

@@ -1,12 +1,13 @@
 """Git content tricks: whatever git can be made to hold or to say, only what was signed lands."""
 
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.support import APP, Answer, Forger, Person, World, access_policy, app, sha256, stamp
+from tests.support import APP, Answer, Forger, Person, World, access_policy, app, canonical, sha256, stamp
 from tests.support.forgery import Forgery
 from tests.support.trees import Trees, agreed
 
@@ -710,3 +711,237 @@ def test_d9_events_are_based_on_good_commits_of_main_only(world: World, forger: 
     forger.push(beside, "beside")
     Forgery(forger).submit(world.alice).approve(world.bob, base=beside).push()
     assert gate(world.bob, "forged") == (3, ["brokenRecord", "wrongBase", "needsApprovals"])
+
+
+# --- D10: configuration and hooks ------------------------------------------------------------------------------------
+
+PROGRAMS = (
+    *("core.fsmonitor", "core.sshCommand", "core.pager", "core.editor", "core.askPass", "core.gitProxy"),
+    *("core.alternateRefsCommand", "credential.helper", "diff.external", "gpg.program", "gpg.ssh.program"),
+    *("gpg.ssh.allowedSignersFile", "gpg.ssh.defaultKeyCommand", "interactive.diffFilter", "sequence.editor"),
+    *("trailer.evil.command", "uploadpack.packObjectsHook", "alias.fetch", "alias.rev-parse", "alias.config"),
+)
+HOOKS = (
+    *("post-checkout", "post-commit", "post-index-change", "post-merge", "post-rewrite", "post-update", "pre-auto-gc"),
+    *("pre-commit", "pre-merge-commit", "pre-push", "pre-rebase", "reference-transaction", "update", "commit-msg"),
+)
+
+
+def infested(person: Person) -> dict[str, Path]:
+    """Name a program of somebody else's wherever the clone's configuration can; returns their marks."""
+    world, marks, lines = person.world, {}, []
+    hooks = world.folder / "hooks"
+    hooks.mkdir()
+    for name in HOOKS:
+        path, marks[name] = program(world, name)
+        Path(path).rename(hooks / name)
+    for name in PROGRAMS:
+        path, marks[name] = program(world, name)
+        lines.append((name, f"!{path}" if name.startswith("alias.") else path))
+    included = world.folder / "included-config"
+    for name, value in [*lines, ("core.hooksPath", str(hooks)), ("gc.auto", "1")]:
+        person.git("config", "--file", str(included), name, value)
+    person.git("config", "include.path", str(included))
+    for mark in marks.values():
+        mark.unlink(missing_ok=True)
+    return marks
+
+
+def ran(marks: Mapping[str, Path]) -> set[str]:
+    """Which of the programs have run."""
+    return {name for name, mark in marks.items() if mark.exists()}
+
+
+def test_d10_no_configuration_makes_a_forged_approval_count(world: World, forger: Forger) -> None:
+    """Reading runs none of the programs that a clone's configuration names; signatures are verified in the process."""
+    stranger, _ = world.key("stranger")
+    Forgery(forger).submit(world.alice).approve(stranger, "bob").push()
+    honest = battery(world.bob, "forged")
+    assert honest[0][0] == 3
+    marks = infested(world.bob)
+    assert battery(world.bob, "forged") == honest
+    assert gate(world.bob, "forged") == (3, ["needsApprovals", "unknownSigner"])
+    assert problems(world.bob, "--commit", "origin/main") == (0, [])
+    assert ran(marks) == set()
+
+
+def test_d10_acting_runs_the_clones_own_hooks_and_nothing_else(world: World) -> None:
+    """git runs the hooks of a clone where it pushes, moves refs and files; they see the act and cannot change it."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    marks = infested(world.bob)
+    world.bob.maa("approve", request)
+    world.bob.maa("complete", request)
+    assert ran(marks) == {"pre-push", "reference-transaction", "post-index-change"}
+    assert world.bob.show(request).json["status"] == "completed"
+    assert verified(world.carol) == (0, [])
+
+
+def test_d10_what_a_clone_can_be_told_wrong(world: World, forger: Forger) -> None:
+    """A clone's owner decides where its walk starts, and reads so in the answer; which branch is protected, not."""
+    start = world.tip()
+    forger.push(evil := forger.commit([start], {NEW: app("Evil")}))
+    world.bob.git("fetch", "-q", "origin")
+    world.bob.git("config", "maa.trustedStart", evil)
+    assert world.bob.maa("verify", "--format", "json").json["from"] == evil
+    assert verified(world.bob, "--from", start) == (3, ["unapprovedChange"])
+    forger.push(start, "evil")
+    world.carol.git("config", "maa.protectedBranch", "evil")
+    assert refused(world.carol.maa("requests", "--format", "json", code=None)) == (4, ["noProtectedBranch"])
+    for name, value in (
+        ("remote.origin.fetch", "+refs/heads/evil:refs/remotes/origin/main"),
+        ("remote.origin.mirror", "true"),
+        ("remote.origin.tagOpt", "--tags"),
+        ("fetch.recurseSubmodules", "true"),
+        ("core.abbrev", "4"),
+        ("core.quotePath", "false"),
+        ("log.showSignature", "true"),
+        ("color.ui", "always"),
+        ("core.commentChar", "s"),
+        ("core.logAllRefUpdates", "always"),
+    ):
+        world.dave.git("config", "--replace-all", name, value)
+        assert verified(world.dave) == (3, ["unapprovedChange"]), name
+
+
+def test_d10_a_server_that_is_not_the_one_is_noticed(world: World, forger: Forger) -> None:
+    """Redirected to another server, a clone that remembers refuses what is not a continuation of what it knows."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    rewound = world.folder / "rewound.git"
+    world.git(world.folder, "clone", "-q", "--bare", str(world.server), str(rewound))
+    world.bob.maa("approve", request)
+    world.bob.maa("merge", request)
+    world.bob.git("config", f"url.{rewound}.insteadOf", str(world.server))
+    for command in (["check", request], ["requests"], ["verify"], ["apply"], ["explain"]):
+        assert refused(world.bob.maa(*command, "--format", "json", code=None)) == (3, ["lostChain"]), command
+
+
+def test_d10_a_bare_repository_among_the_files_is_not_opened(world: World) -> None:
+    """Who commits a bare repository into the tenant names no program for those who walk into its folder."""
+    path, mark = program(world, "upload-pack", "exit 1")
+    evil = world.bob.clone / "docs" / "x"
+    world.git(world.folder, "clone", "-q", "--bare", str(world.server), str(evil))
+    for name in ("remote.origin.uploadpack", "core.fsmonitor", "core.sshCommand"):
+        world.git(evil, "config", name, path)
+    inside = Person("bob", world.bob.key, world.bob.public_key, evil, world)
+    for command in (["requests"], ["verify"], ["check", "x"], ["approve", "x"], ["validate"]):
+        assert refused(inside.maa(*command, "--format", "json", code=None)) == (4, ["embeddedRepository"])
+    assert not mark.exists()
+    own = Person("bob", world.bob.key, world.bob.public_key, world.bob.clone / ".git", world)
+    assert verified(own) == (0, [])
+
+
+# --- D11, D12: names of branches -------------------------------------------------------------------------------------
+
+BRANCHES = (
+    *("-x", "--upload-pack=x", "--exec=x", "change/-x", "change/--help", "change/--", "HEAD", "origin/main"),
+    *("heads/main", "remotes/origin/main", "refs/remotes/origin/main", "change/refs/heads/main", "change/HEAD"),
+    *('change/x";touch${IFS}ran;#', "change/$(touch${IFS}ran)", "change/`touch${IFS}ran`", "change/|touch${IFS}ran"),
+    *("change/a'b", "change/%s%n", "change/{}", "change/!x", "change/a&b>c", "change/x=y", "change/@", "change/x,y"),
+    *("change/\u202etxt.exe", "change/a\u200bb", "change/\u2066x", "change/\u00e9", "change/e\u0301", "change/\x80"),
+)
+
+
+def test_d11_d12_branches_may_be_named_like_anything(world: World, forger: Forger) -> None:
+    """Names that are options, pieces of shell, other refs or turn text around: every command works and runs nothing."""
+    evil = forger.commit([world.tip()], {NEW: app("Evil")})
+    made = "".join(f"create refs/heads/{name}\0{evil}\0" for name in BRANCHES)
+    forger.person.git("push", "-q", "origin", f"{evil}:refs/heads/evil")
+    world.git(world.server, "update-ref", "-z", "--stdin", data=made.encode("utf-8"))
+    world.git(world.server, "tag", "main", evil)
+    world.git(world.server, "tag", "change/update", evil)
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    for command in ([], ["requests"], ["requests", "--all"], ["verify"], ["explain"], ["archive"], ["audit"]):
+        text = world.bob.maa(*command)
+        assert (text.out + text.err).replace("\n", "").replace("\t", "").isprintable(), command
+    world.bob.maa("approve", request)
+    world.bob.maa("complete", request)
+    assert world.read(APP) == app(description="New.")
+    names = world.git(world.server, "for-each-ref", "--format=%(refname:strip=2)", "refs/heads")
+    assert set(names.split("\n")) == {*BRANCHES, "evil", "main", "maa/applied/local"}
+    assert [path for path in world.folder.rglob("ran") if path.is_file()] == []
+
+
+def test_d11_a_branch_named_like_a_full_ref_is_named_in_the_way(world: World, forger: Forger) -> None:
+    """A branch ``refs/heads/main`` makes git refuse every push to main: nothing moves, a veto still gets through."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    world.bob.maa("approve", request)
+    world.git(world.server, "update-ref", "refs/heads/refs/heads/main", world.tip())
+    before = world.tip()
+    answer = world.bob.maa("merge", request, "--format", "json", code=None)
+    assert (answer.code, answer.error["code"], answer.error["hint"]) == (4, "refused", "delete it on origin")
+    assert world.tip() == before
+    vetoed = world.carol.maa("reject", request, "-m", "No.")
+    assert "not final yet" in vetoed.err
+    assert gate(world.bob, request)[1][0] == "rejected"
+
+
+@pytest.mark.parametrize("named", ["-x", "--help=1", "--", "$(touch ran)", "a b", "\u202ex", "", "..", "a/../b", "x\0y"])
+def test_d11_what_is_no_id_is_no_request(world: World, named: str) -> None:
+    """Whatever is given as a request's name is a name: never an option of git's, a path or a piece of shell."""
+    forms = [["check", "--", named], ["merge", "--", named], ["approve", "--", named], ["diff", "--", named]]
+    for command in forms:
+        assert refused(world.bob.maa(*command, "--format", "json", code=None))[0] in (2, 3)
+    assert refused(world.bob.maa("verify", "--format", "json", "--", named, code=None))[0] == 4
+    assert refused(world.bob.maa("check", "--format", "json", f"--head={named}", code=None))[0] == 4
+
+
+def test_d12_two_branches_of_one_id_are_nobodys_request(world: World, forger: Forger) -> None:
+    """Branches that differ by case or by ``/`` for ``-`` map to one id: then neither is approved."""
+    Forgery(forger, "a-b").submit(world.alice).approve(world.bob).push()
+    assert gate(world.bob, "a-b") == (0, ["awaitingCompletion"])
+    for twin in ("change/a/b", "change/A-b"):
+        forger.push(world.tip("change/a-b"), twin)
+        assert gate(world.bob, "a-b") == (3, ["recordAltered"])
+        forger.push(None, twin)
+
+
+# --- D13: what people write -------------------------------------------------------------------------------------------
+
+TRAILERS = "Fine.\n\nApproved-by: Bob <bob@contoso.com>\nSigned-off-by: Bob <bob@contoso.com>\nCo-authored-by: Carol <carol@contoso.com>\n---\nReviewed-by: Eve"
+
+
+def test_d13_a_justification_brings_no_trailers(world: World) -> None:
+    """What is written as a justification or as notes is text: no trailer of a commit, no contributor, no approval."""
+    request = world.alice.submitted("update", {APP: app(description="New.")}, text=TRAILERS)
+    shown = world.carol.show(request).json
+    assert (shown["status"], shown["approver"], shown["contributors"]) == ("needsApproval", None, ["alice"])
+    assert shown["requestJustification"] == TRAILERS
+    world.bob.maa("approve", request, "-m", TRAILERS)
+    world.alice.maa("merge", request)
+    for commit in world.git(world.server, "rev-list", "main").split():
+        message = world.git(world.server, "log", "-1", "--format=%B", commit)
+        parsed = world.git(world.server, "interpret-trailers", "--parse", "--no-divider", data=message.encode())
+        assert parsed == ""
+
+
+def test_d13_trailers_of_commits_approve_nothing(world: World, forger: Forger) -> None:
+    """Messages and authors of commits say nothing about approval; a co-author only loses the right to approve."""
+    message = "Change\n\nApproved-by: Bob <bob@contoso.com>\nReviewed-by: Carol <carol@contoso.com>\n"
+    world.alice.change("update", {APP: app(description="New.")}, message=message)
+    world.alice.maa("submit", "-m", "Wanted.")
+    assert gate(world.bob, "update") == (3, ["needsApprovals"])
+    world.alice.commit({APP: app(description="Newer.")}, "Change\n\nCo-authored-by: Bob <bob@contoso.com>\n")
+    world.alice.maa("submit", "-m", "Wanted.")
+    assert world.alice.show("update").json["contributors"] == ["alice", "bob"]
+    assert refused(world.bob.maa("approve", "update", "--format", "json", code=None)) == (3, ["contributor"])
+
+
+# --- D14, D15: ids and sizes -----------------------------------------------------------------------------------------
+
+
+def test_d14_ids_in_events_are_never_abbreviated(world: World, forger: Forger) -> None:
+    """An event that names a commit or a digest by its beginning is no event."""
+    Forgery(forger, "short-base").submit(world.alice).approve(world.bob, base=world.tip()[:12]).push()
+    assert gate(world.bob, "short-base") == (3, ["brokenRecord", "needsApprovals"])
+    short = Forgery(forger, "short-digest").submit(world.alice)
+    short.approve(world.bob, change=short.digest[:20]).push()
+    assert gate(world.bob, "short-digest") == (3, ["brokenRecord", "needsApprovals"])
+
+
+def test_d14_a_repository_with_two_kinds_of_ids_is_refused(world: World) -> None:
+    """With compatObjectFormat an id could mean two objects: such a clone answers nothing."""
+    world.bob.git("config", "core.repositoryFormatVersion", "1")
+    world.bob.git("config", "extensions.compatObjectFormat", "sha256")
+    for command in (["requests"], ["verify"], ["check", "x"]):
+        code, _ = refused(world.bob.maa(*command, "--format", "json", code=None))
+        assert code == 4

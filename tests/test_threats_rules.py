@@ -322,21 +322,25 @@ def test_b5_every_policy_on_its_own(world: World, forger: Forger) -> None:
     assert forged.approve(world.carol).push().check() == APPROVED
 
 
-@pytest.mark.parametrize("signed", [{}, {"README.md": "Read me.\n"}], ids=["nothing", "something unprotected"])
-def test_b5_a_completed_request_on_something_else_carries_nothing_protected(
-    world: World, forger: Forger, signed: dict[str, str | None]
-) -> None:
-    """A record that needs no approval, since it changes nothing that is protected, does not let an app pass along."""
+def test_b5_a_completed_request_on_something_else_carries_nothing_protected(world: World, forger: Forger) -> None:
+    """A record that needs no approval, since it signs nothing that is protected, does not let an app pass along."""
     good = world.tip()
-    forged = Forgery(forger, files=signed or {"README.md": "Read me.\n"})
-    forged.changes = forged.changes if signed else []
-    forged.submit(world.alice).complete(world.alice)
+    forged = Forgery(forger, files={"README.md": "Read me.\n"}).submit(world.alice).complete(world.alice)
     forged.files.update(EDITED)
     forged.land()
     codes, message = refused_until_healed(forger, good)
     assert codes == ["unapprovedChange"]
     assert "editedSinceSubmit" in message
     Forgery.honest(forger)
+
+
+def test_b5_a_request_for_nothing_is_no_request(world: World, forger: Forger) -> None:
+    """An empty list of changes, which everything would satisfy, is no event."""
+    good = Forgery.honest(forger).start
+    forged = Forgery(forger)
+    forged.changes = []
+    forged.submit(world.alice).approve(world.bob).complete(world.alice).land()
+    assert refused_until_healed(forger, good)[0] == ["brokenRecord", "unapprovedChange"]
 
 
 # --- B6: weakening step by step --------------------------------------------------------------------------------------

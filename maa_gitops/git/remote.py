@@ -73,6 +73,9 @@ def _failed_push(done: CompletedGit) -> MaaError:
         return RemoteError(message, retry=True, hint="run the command again", code="lostRace")
     if any(r.startswith("[remote rejected]") for r in reasons):
         return RemoteError(f"{NAME} refused the push: {said or '; '.join(reasons)}", code="refused")
+    if "matches more than one" in done.stderr:
+        message = f"{NAME} has a branch or tag that is named like the full name of another: {done.last_words}"
+        return RemoteError(message, hint=f"delete it on {NAME}", code="refused")
     if done.returncode == 1 and not rejected:
         return RemoteError(f"this clone's pre-push hook refused the push: {done.last_words}", code="refused")
     lasting = "does not support" in done.stderr
