@@ -1,11 +1,16 @@
 """Git content tricks: whatever git can be made to hold or to say, only what was signed lands."""
 
+import base64
+import hashlib
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from tests.support import APP, Answer, Forger, Person, World, access_policy, app, canonical, sha256, stamp
 from tests.support.forgery import Forgery
@@ -408,7 +413,15 @@ ODD = (
 """Names that trees can hold and that no document may have."""
 
 
-PLAIN = (b".gitattributes", b".gitmodules", b"X.yaml", b"-x.yaml", b"_x.yaml", b"a" * 65 + b".yaml", b"Company-Portal.yaml")
+PLAIN = (
+    b".gitattributes",
+    b".gitmodules",
+    b"X.yaml",
+    b"-x.yaml",
+    b"_x.yaml",
+    b"a" * 65 + b".yaml",
+    b"Company-Portal.yaml",
+)
 """Those of them that are told of once the names that no tree of rules may hold are gone."""
 
 
@@ -421,9 +434,7 @@ def push_one_by_one(forger: Forger, trees: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("folder", [b"resources/apps/", b"policies/", b".github/", b"requests/2026/", b"docs/", b""])
-def test_d6_trees_that_cannot_be_read_alike_are_refused_everywhere(
-    world: World, forger: Forger, folder: bytes
-) -> None:
+def test_d6_trees_that_cannot_be_read_alike_are_refused_everywhere(world: World, forger: Forger, folder: bytes) -> None:
     """``..``, ``.git`` and the like: the gate says no, history has a violation that can be healed, nobody is held up."""
     trees, main = Trees(forger), world.tip()
     evil = [trees.put(main, folder + name, "100644", trees.blob("x")) for name in UNREADABLE]
@@ -875,7 +886,9 @@ def test_d11_a_branch_named_like_a_full_ref_is_named_in_the_way(world: World, fo
     assert gate(world.bob, request)[1][0] == "rejected"
 
 
-@pytest.mark.parametrize("named", ["-x", "--help=1", "--", "$(touch ran)", "a b", "\u202ex", "", "..", "a/../b", "x\0y"])
+@pytest.mark.parametrize(
+    "named", ["-x", "--help=1", "--", "$(touch ran)", "a b", "\u202ex", "", "..", "a/../b", "x\0y"]
+)
 def test_d11_what_is_no_id_is_no_request(world: World, named: str) -> None:
     """Whatever is given as a request's name is a name: never an option of git's, a path or a piece of shell."""
     forms = [["check", "--", named], ["merge", "--", named], ["approve", "--", named], ["diff", "--", named]]
@@ -945,3 +958,115 @@ def test_d14_a_repository_with_two_kinds_of_ids_is_refused(world: World) -> None
     for command in (["requests"], ["verify"], ["check", "x"]):
         code, _ = refused(world.bob.maa(*command, "--format", "json", code=None))
         assert code == 4
+
+
+SECONDS = 30
+"""What no answer may take, even on a slow and busy machine; each takes a few."""
+
+
+def quick_signer(person: Person) -> Callable[[bytes], str]:
+    """A signer that makes what ``ssh-keygen -Y sign`` makes with an ed25519 key, a hundred times as fast."""
+    private = load_ssh_private_key(person.key.read_bytes(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    public = base64.b64decode(person.public_key.split()[1])
+
+    def text(data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + data
+
+    def sign(payload: bytes) -> str:
+        about = text(b"maa-gitops") + text(b"") + text(b"sha512")
+        signature = text(b"ssh-ed25519") + text(
+            private.sign(b"SSHSIG" + about + text(hashlib.sha512(payload).digest()))
+        )
+        blob = base64.b64encode(b"SSHSIG" + (1).to_bytes(4, "big") + text(public) + about + text(signature)).decode()
+        lines = "".join(f"{blob[at : at + 70]}\n" for at in range(0, len(blob), 70))
+        return f"-----BEGIN SSH SIGNATURE-----\n{lines}-----END SSH SIGNATURE-----\n"
+
+    return sign
+
+
+def test_d15_ten_thousand_approvals_are_counted_in_seconds(world: World, forger: Forger) -> None:
+    """A record of as many good lines as there may be is judged in seconds, every line of it."""
+    sign, forgery = quick_signer(world.bob), Forgery(forger, "many").submit(world.alice)
+    assert sign(b"x") == forger.sign(world.bob.key, b"x")
+    plain = forger.fields("approve", "bob", "many", change=forgery.digest)
+    for _ in range(9_999):
+        event = {**plain, "previous": f"sha256:{sha256(forgery.lines[-1])}"}
+        forgery.lines.append(canonical({**event, "signature": sign(canonical(event))}))
+    forgery.push()
+    began = time.monotonic()
+    assert gate(world.bob, "many") == (0, ["awaitingCompletion"])
+    assert time.monotonic() - began < SECONDS
+
+
+def test_d15_a_record_of_junk_is_refused_in_seconds(world: World, forger: Forger) -> None:
+    """Megabytes of line feeds, and more than a record may hold, are read as what they are: no."""
+    for number, junk in enumerate((b"\n" * 2_000_000, b"{}\n" * 500_000, b"x" * (17 << 20), b"[" * 1_000_000 + b"\n")):
+        forger.push(forger.commit([world.tip()], {f"requests/2026/junk-{number}.jsonl": junk}), f"change/junk-{number}")
+    began = time.monotonic()
+    for number in range(4):
+        assert gate(world.bob, f"junk-{number}") == (3, ["brokenRecord", "notSubmitted"])
+    assert time.monotonic() - began < SECONDS
+
+
+def pushed_quickly(forger: Forger, branch: str, files: Mapping[str, str]) -> None:
+    """Push a branch of very many files."""
+    stream = [f"commit refs/heads/{branch}\ncommitter A <a@b> 1700000000 +0000\ndata 0\nfrom {forger.world.tip()}\n"]
+    stream += [f"M 100644 inline {path}\ndata {len(text)}\n{text}\n" for path, text in files.items()]
+    forger.person.git("fast-import", "--quiet", data="".join(stream).encode())
+    forger.person.git("push", "-q", "origin", f"refs/heads/{branch}")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "count", "verdict"),
+    [
+        ("docs/f{}.md", "x", 10_000, (0, ["nothingProtected"])),
+        (".github/f{}.yml", "on: push\n", 10_000, (3, ["notSubmitted"])),
+        ("resources/apps/f{}.yaml", app("Many"), 4_000, (3, ["notSubmitted"])),
+    ],
+    ids=["free", "rules", "resources"],
+)
+def test_d15_thousands_of_changed_files_are_judged_in_seconds(
+    world: World, forger: Forger, path: str, text: str, count: int, verdict: Verdict
+) -> None:
+    """A change of many files, all of one folder, takes time in proportion to their number."""
+    pushed_quickly(forger, "change/many", {path.format(number): text for number in range(count)})
+    began = time.monotonic()
+    assert gate(world.bob, "many") == verdict
+    assert time.monotonic() - began < SECONDS
+
+
+def test_d15_many_twins_are_told_once_each(world: World, forger: Forger) -> None:
+    """Thousands of names that differ only by case are a no, not an explosion."""
+    letters = [(letter, letter.upper()) for letter in "abcdefghijkl"]
+    files = {f".github/{''.join(name)}": "x" for name in product(*letters)}
+    pushed_quickly(forger, "change/twins", files)
+    began = time.monotonic()
+    code, reasons = gate(world.bob, "twins")
+    assert (code, reasons[:2]) == (3, ["notSubmitted", "malformedTree"])
+    assert time.monotonic() - began < SECONDS
+
+
+def test_d15_huge_files_are_refused_before_they_are_parsed(world: World, forger: Forger) -> None:
+    """A file that unpacks to many megabytes is too large for a document, and is told by its size."""
+    huge = b"a" * (8 << 20)
+    began = time.monotonic()
+    for number, path in enumerate((NEW, "policies/x.yaml", "maa.yaml")):
+        forger.push(forger.commit([world.tip()], {path: huge}), f"change/huge-{number}")
+        assert gate(world.bob, f"huge-{number}") == (3, ["notSubmitted", "invalidDocument"])
+    assert "not shown as text: nothing -> 8388608 bytes" in world.bob.maa("diff", "huge-0").out
+    assert time.monotonic() - began < SECONDS
+
+
+@pytest.mark.parametrize("top", [b"docs/a", b"resources/apps/a", b"policies/a", b"requests/a"])
+def test_d15_deep_folders_are_refused(world: World, forger: Forger, top: bytes) -> None:
+    """Folders inside one another without end are a malformed tree, wherever they are."""
+    trees, main = Trees(forger), world.tip()
+    inner = trees.tree(("100644", b"x.yaml", trees.blob("x")))
+    for _ in range(300):
+        inner = trees.tree(("40000", b"a", inner))
+    evil = trees.commit(trees.put(main, top, "40000", inner), main)
+    forger.push(evil, "change/deep")
+    assert gate(world.bob, "deep") == (3, ["notSubmitted", "malformedTree"])
+    forger.push(evil)
+    assert verified(world.bob) == (3, ["malformedTree"])

@@ -4,9 +4,9 @@ Records and commits are forged with ssh-keygen and git plumbing; the verdict is 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.support import (
     APPROVED,
     Forger,
     Forgery,
+    Person,
     World,
     access_policy,
     account,
@@ -27,6 +28,9 @@ from tests.support import (
     stamp,
     verified,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADMINISTRATOR = "intuneServiceAdministrator, deployer"
 APPS, RULES, GROUP = "policies/apps.yaml", "policies/access-policies.yaml", "groups/approvers.yaml"
@@ -45,7 +49,7 @@ def script(text: str) -> dict[str, str | None]:
     return {SCRIPT: document, SHELL: text}
 
 
-def landed(forger: Forger, request: str, files: dict[str, str | None]) -> str:
+def landed(forger: Forger, request: str, files: Mapping[str, str | None]) -> str:
     """Let a real request land, approved by carol; returns the commit."""
     world = forger.world
     made = Forgery(forger, request, files).submit(world.alice).approve(world.carol).complete(world.alice)
@@ -73,7 +77,6 @@ def test_c1_every_byte_edited_after_the_approval_voids_it(world: World, forger: 
         {**both, "resources/apps/evil.yaml": app("Evil")},
         {**both, "LICENSE": "Anything goes.\n"},
         {APP: app(description="New.")},
-        {"README.md": "Read me.\n"},
     ]
     for files in edits:
         forged.files = files
@@ -159,16 +162,14 @@ def test_c3_a_completed_request_does_not_serve_twice(world: World, forger: Forge
     good = landed(forger, "back", back)
     forger.push(forger.commit([good], dict(first.files)))
     assert refused_until_healed(forger, good)[0] == ["unapprovedChange"]
-    for path, code in (
-        (first.path.replace("first", "second"), "brokenRecord"),
-        ("requests/2019/first.jsonl", "recordAltered"),
+    for path, codes in (
+        (first.path.replace("first", "second"), {"brokenRecord", "unapprovedChange"}),
+        ("requests/2019/first.jsonl", {"recordAltered"}),
     ):
         forger.push(forger.commit([world.tip()], {**first.files, path: forger.record(*first.lines)}))
-        assert refused_until_healed(forger, good)[0][0] == code
-    extended = [*first.lines]
+        assert set(refused_until_healed(forger, good)[0]) == codes
     first.approve(world.bob).complete(world.alice).land()
     assert refused_until_healed(forger, good)[0] == ["recordAltered"]
-    assert len(first.lines) == len(extended) + 2
     assert world.dave.show("first").json["status"] == "completed"
 
 
@@ -223,11 +224,11 @@ def test_c4_a_sibling_that_arrived_makes_an_approval_outdated(world: World, forg
 
 
 def test_c4_a_merge_of_the_protected_branch_edits_what_was_approved(world: World, forger: Forger) -> None:
-    """git may join two edits of a file; nobody signed the outcome."""
+    """Git may join two edits of a file; nobody signed the outcome."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
     assert forged.check() == APPROVED
     landed(forger, "same", {APP: app("Portal")})
-    joined = {APP: app("Portal", "New."), forged.path: forger.record(*forged.lines)}
+    joined: dict[str, str | bytes | None] = {APP: app("Portal", "New."), forged.path: forger.record(*forged.lines)}
     forger.push(forger.commit([world.tip(), world.tip("change/forged")], joined), "change/forged", force=True)
     assert forged.check() == EDITED
 
@@ -251,7 +252,7 @@ def bob(world: World, *keys: str, extra: str = "") -> dict[str, str | None]:
     return {"accounts/bob.yaml": account("bob", *(keys or (world.bob.public_key,)), roles=ADMINISTRATOR, extra=extra)}
 
 
-def bobs_end(world: World) -> dict[str, tuple[dict[str, str | None], str]]:
+def bobs_end(world: World) -> dict[str, tuple[Mapping[str, str | None], str]]:
     """Ways in which bob stops being an approver, and what then becomes of his approval."""
     public = world.key("bobs-new")[1]
     moved = {**bob(world, public), "accounts/carol.yaml": account("carol", world.bob.public_key, roles=ADMINISTRATOR)}
@@ -292,7 +293,7 @@ def bobs_end(world: World) -> dict[str, tuple[dict[str, str | None], str]]:
     ],
 )
 def test_c5_who_is_no_approver_at_the_merge_has_not_approved(world: World, forger: Forger, way: str) -> None:
-    """Membership, account and key are those of the last good commit at the merge; and so it is judged where it lands."""
+    """Membership, account and key are those of the last good commit at the merge, and judged so where it lands."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
     assert forged.check() == APPROVED
     files, code = bobs_end(world)[way]
@@ -368,42 +369,43 @@ POLICIES = {"apps": "app", "scripts": "script", "access-policies": "accessPolicy
 # --- C7: several decisions -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        ("approve bob, reject carol", (3, "rejected", ["rejected"])),
-        ("approve bob, reject bob", (3, "rejected", ["rejected"])),
-        ("reject bob, approve bob, approve carol", (3, "rejected", ["rejected"])),
-        ("approve bob, reject alice", (3, "rejected", ["rejected"])),
-        ("approve bob, reject dave", (3, "rejected", ["rejected"])),
-        ("approve bob, withdraw bob", LACKING),
-        ("approve bob, withdraw bob, withdraw bob", LACKING),
-        ("approve bob, withdraw carol", APPROVED),
-        ("approve bob, withdraw bob, approve bob", APPROVED),
-        ("approve bob, approve carol, withdraw bob", APPROVED),
-        ("approve bob, cancel alice", (3, "cancelled", ["cancelled"])),
-        ("approve bob, cancel dave", (3, "cancelled", ["cancelled"])),
-        ("approve bob, cancel alice, reject bob", (3, "cancelled", ["cancelled"])),
-        ("reject bob, cancel alice", (3, "rejected", ["rejected", "needsApprovals"])),
-        ("approve bob, reject carol, submit alice", LACKING),
-        ("approve bob, reject carol, submit alice, approve bob", APPROVED),
-        ("approve bob, reject carol, submit carol, approve bob", (3, "needsApproval", ["notRequestor"])),
-        ("approve bob, complete alice", (3, "needsApproval", ["brokenRecord"])),
-    ],
-)
-def test_c7_of_several_decisions_doubt_wins(
-    world: World, forger: Forger, events: str, expected: tuple[int, str, list[str]]
-) -> None:
+REJECTED = (3, "rejected", ["rejected"])
+CANCELLED = (3, "cancelled", ["cancelled"])
+WITHDRAWN = (3, "needsApproval", ["needsApprovals", "withdrawn"])
+DECISIONS = {
+    "approve bob": APPROVED,
+    "approve bob, reject carol": REJECTED,
+    "approve bob, reject bob": REJECTED,
+    "reject bob, approve bob, approve carol": REJECTED,
+    "approve bob, reject alice": REJECTED,
+    "approve bob, reject dave": REJECTED,
+    "approve bob, withdraw bob": WITHDRAWN,
+    "approve bob, withdraw bob, withdraw bob": WITHDRAWN,
+    "approve bob, withdraw carol": APPROVED,
+    "approve bob, withdraw bob, approve bob": APPROVED,
+    "approve bob, approve carol, withdraw bob": APPROVED,
+    "approve bob, cancel alice": CANCELLED,
+    "approve bob, cancel dave": CANCELLED,
+    "approve bob, cancel alice, reject bob": CANCELLED,
+    "reject bob, cancel alice": (3, "rejected", ["rejected", "needsApprovals"]),
+    "approve bob, reject carol, submit alice": LACKING,
+    "approve bob, reject carol, submit alice, approve bob": APPROVED,
+    "approve bob, reject carol, submit carol, approve bob": (3, "needsApproval", ["notRequestor"]),
+    "approve bob, complete alice": (3, "needsApproval", ["brokenRecord"]),
+}
+
+
+def test_c7_of_several_decisions_doubt_wins(world: World, forger: Forger) -> None:
     """A reject or cancel ends the round whoever follows; a withdrawal takes back one person's approval."""
-    forged = Forgery(forger).submit(world.alice, contributors=["alice"])
-    for step in events.split(", "):
-        action, name = step.split()
-        more = {"contributors": ["alice", name]} if name == "carol" and action == "submit" else {}
-        forged.event(action, world.people[name], **more)
-    code, status, reasons = forged.push().check()
-    lacking = ["needsApprovals"] if status == "rejected" and "approve" not in events.split("reject")[0] else []
-    told = [reason for reason in reasons if reason != "withdrawn"]
-    assert (code, status, told) == (expected[0], expected[1], list(dict.fromkeys([*expected[2], *lacking])))
+    found = {}
+    for events in DECISIONS:
+        forged = Forgery(forger).submit(world.alice)
+        for step in events.split(", "):
+            action, name = step.split()
+            more: dict[str, Any] = {"contributors": sorted({"alice", name})} if action == "submit" else {}
+            forged.event(action, world.people[name], **more)
+        found[events] = forged.push().check()
+    assert found == DECISIONS
 
 
 def test_c7_a_reject_by_nobody_known_still_takes_away(world: World, forger: Forger) -> None:
@@ -426,13 +428,12 @@ def test_c7_a_reject_that_was_cut_off_holds_on_the_protected_branch(world: World
     forger.push(good)
     assert verified(world) == (0, [])
     assert forged.check() == (3, "rejected", ["rejected"])
-    forged.lines = kept
+    forged.lines = list(kept)
     assert forged.push().check() == (3, "rejected", ["rejected"])
-    forged.complete(world.alice, base=good).land()
+    forged.complete(world.alice).land()
     assert refused_until_healed(forger, good)[0] == ["recordAltered"]
-    forged.lines = [*kept]
-    forged.approve(world.carol).push()
-    assert forged.check()[2][0] == "recordAltered"
+    forged.lines = list(kept)
+    assert forged.approve(world.carol).push().check() == ALTERED
 
 
 # --- C8: time --------------------------------------------------------------------------------------------------------
@@ -472,9 +473,7 @@ def test_c8_expired_by_the_settings_of_today(world: World, forger: Forger) -> No
     forged = Forgery(forger).submit(world.alice, **ago(days=6)).approve(world.bob, **ago(days=5)).push()
     assert forged.check() == APPROVED
     good = landed(forger, "shorter", {"maa.yaml": settings("requests: {expireAfterDays: 3}\n")})
-    assert forged.check() == (3, "expired", ["expired", "needsApprovals", "expired"]) or (
-        forged.check() == (3, "expired", ["expired"])
-    )
+    assert forged.check() == (3, "expired", ["expired"])
     forged.complete(world.alice)
     forged.land()
     assert refused_until_healed(forger, good)[0] == ["unapprovedChange"]
@@ -483,45 +482,55 @@ def test_c8_expired_by_the_settings_of_today(world: World, forger: Forger) -> No
     assert forged.check() == APPROVED
 
 
-@pytest.mark.parametrize(
-    ("submitted", "approved", "codes"),
-    [
-        (0, 600, ["brokenRecord", "outOfTime", "needsApprovals"]),
-        (600, 600, ["brokenRecord", "outOfTime", "outOfTime", "needsApprovals"]),
-        (0, -600, ["brokenRecord", "outOfTime", "needsApprovals"]),
-        (0, 240, None),
-        (0, -240, None),
-        (240, 0, None),
-    ],
-)
-def test_c8_clocks_may_be_five_minutes_apart(
-    world: World, forger: Forger, submitted: int, approved: int, codes: list[str] | None
-) -> None:
+def test_c8_clocks_may_be_five_minutes_apart(world: World, forger: Forger) -> None:
     """An event from the future, or from well before the one it follows, breaks the record."""
-    forged = Forgery(forger).submit(world.alice, at=stamp(timedelta(seconds=submitted)))
-    forged.approve(world.bob, at=stamp(timedelta(seconds=approved))).push()
-    assert forged.check() == (APPROVED if codes is None else (3, "needsApproval", codes))
+    late = (3, "needsApproval", ["brokenRecord", "outOfTime", "needsApprovals"])
+    expected = {
+        (0, 600): late,
+        (0, -600): late,
+        (600, 600): (3, "needsApproval", ["brokenRecord", "outOfTime", "outOfTime", "needsApprovals"]),
+        (0, 240): APPROVED,
+        (0, -240): APPROVED,
+        (240, 0): APPROVED,
+    }
+    found = {}
+    for submitted, approved in expected:
+        forged = Forgery(forger).submit(world.alice, **ago(seconds=-submitted))
+        found[submitted, approved] = forged.approve(world.bob, **ago(seconds=-approved)).push().check()
+    assert found == expected
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
-def test_c8_moments_at_the_ends_of_time_are_answered(world: World, forger: Forger, at: str) -> None:
+def test_c8_moments_at_the_ends_of_time_are_answered(world: World, forger: Forger) -> None:
     """The first and the last year there is give a no and no crash."""
     Forgery.honest(forger)
-    forged = Forgery(forger).submit(world.alice, at=at).approve(world.bob, at=at).push()
-    code, status, reasons = forged.check()
     expired = (3, "expired", ["expired"])
-    future = (3, "needsApproval", ["brokenRecord", "outOfTime", "outOfTime", "needsApprovals"])
-    assert (code, status, reasons) == (future if at.startswith("9") else expired)
+    expected = {
+        "0001-01-01T00:00:00Z": expired,
+        "1969-12-31T23:59:59Z": expired,
+        "9999-12-31T23:59:59Z": (3, "needsApproval", ["brokenRecord", "outOfTime", "outOfTime", "needsApprovals"]),
+    }
+    found = {at: Forgery(forger).submit(world.alice, at=at).approve(world.bob, at=at).push().check() for at in expected}
+    assert found == expected
 
 
-@pytest.mark.parametrize(
-    "at",
-    ["2026-11-23 10:00:00Z", "2026-11-23T10:00:00+00:00", "2026-11-23T10:00:00.0Z", "2026-11-23T10:00Z", "1", "", " "],
-)
-def test_c8_a_moment_has_one_spelling(world: World, forger: Forger, at: str) -> None:
+def test_c8_a_moment_has_one_spelling(world: World, forger: Forger) -> None:
     """Any other is no event."""
     Forgery.honest(forger)
-    assert Forgery(forger).submit(world.alice).approve(world.bob, at=at).push().check() == BROKEN
+    moment = stamp()
+    others = [
+        moment.replace("T", " "),
+        moment.replace("Z", "+00:00"),
+        moment.replace("Z", ".0Z"),
+        moment.replace("Z", "z"),
+        moment[:-4] + "Z",
+        f" {moment}",
+        "2026-02-30T10:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "1",
+        "",
+    ]
+    found = {at: Forgery(forger).submit(world.alice).approve(world.bob, at=at).push().check() for at in others}
+    assert found == dict.fromkeys(others, BROKEN)
 
 
 def test_c8_a_completion_from_the_future_or_the_past_is_a_violation(world: World, forger: Forger) -> None:
@@ -627,40 +636,41 @@ def test_c10_approvals_that_the_requestor_pushes_verify_by_themselves(world: Wor
     assert honest.worth() == [("alice", True, None), ("bob", True, None)]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "requests/2019/other.jsonl",
-        "requests/README.md",
-        "requests/.gitkeep",
-        "requests/approved",
-        "requests/2026/forged.json",
-    ],
-)
-def test_c10_a_branch_brings_its_own_record_only(world: World, forger: Forger, path: str) -> None:
+def test_c10_a_branch_brings_its_own_record_only(world: World, forger: Forger) -> None:
     """Anything else under requests/ alters what is not its own, on the branch and where it lands."""
-    good = world.tip()
-    forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
-    assert forged.check() == APPROVED
-    forged.files[path] = "approved\n"
-    assert forged.push().check() == ALTERED
-    forged.complete(world.alice).land()
-    codes, _ = refused_until_healed(forger, good)
-    assert codes in (["recordAltered"], ["brokenRecord", "unapprovedChange"], ["brokenRecord"])
+    good = Forgery.honest(forger).start
+    paths = {
+        "requests/2019/other.jsonl": ["brokenRecord"],
+        "requests/README.md": ["recordAltered"],
+        "requests/.gitkeep": ["recordAltered"],
+        "requests/approved": ["recordAltered"],
+        f"requests/{stamp()[:4]}/forged.json": ["recordAltered"],
+        f"requests/{stamp()[:4]}/forged/x.jsonl": ["recordAltered"],
+    }
+    found = {}
+    for path in paths:
+        forged = Forgery(forger).submit(world.alice).approve(world.bob)
+        forged.files[path] = "approved\n"
+        assert forged.push().check() == ALTERED
+        forged.complete(world.alice).land()
+        found[path] = refused_until_healed(forger, good)[0]
+    assert found == paths
 
 
-@pytest.mark.parametrize("year", ["abcd", "2_026", "02026", "+2026", " 2026", "\u0662\u0660\u0662\u0666", "26"])
-def test_c10_a_record_under_no_real_year_is_another_path(world: World, forger: Forger, year: str) -> None:
+def test_c10_a_record_under_no_real_year_is_another_path(world: World, forger: Forger) -> None:
     """Four digits are a year; whatever else a number may be read from is not, and crashes nobody's list."""
     Forgery.honest(forger)
-    forged = Forgery(forger).submit(world.alice).approve(world.bob)
-    path = f"requests/{year.replace('2026', stamp()[:4])}/forged.jsonl"
-    commit = forger.commit([forged.start], {**forged.files, path: forger.record(*forged.lines)})
-    forger.push(commit, "change/forged")
-    assert forged.check() == (3, "needsApproval", ["notSubmitted", "recordAltered"])
-    by_head = world.dave.maa("check", "--head", commit, "--format", "json", code=3)
-    assert by_head.reasons == ["notSubmitted", "recordAltered"]
-    assert [found["id"] for found in world.dave.maa("requests", "--format", "json").json["requests"]] == ["honest"]
+    forged, now = Forgery(forger).submit(world.alice).approve(world.bob), stamp()[:4]
+    arabic = "".join(chr(0x660 + int(digit)) for digit in now)
+    for year in ("abcd", f"{now[0]}_{now[1:]}", f"0{now}", f"+{now}", f" {now}", arabic, now[2:], f"{now}/{now}"):
+        files = {**forged.files, f"requests/{year}/forged.jsonl": forger.record(*forged.lines)}
+        commit = forger.commit([forged.start], files)
+        forger.push(commit, "change/forged", force=True)
+        assert forged.check() == (3, "needsApproval", ["notSubmitted", "recordAltered"]), year
+        by_head = world.dave.maa("check", "--head", commit, "--format", "json", code=3)
+        assert by_head.reasons == ["notSubmitted", "recordAltered"]
+        listed = world.dave.maa("requests", "--format", "json").json["requests"]
+        assert [found["id"] for found in listed] == ["honest"]
 
 
 def test_c10_a_record_under_another_year_than_its_own_is_broken(world: World, forger: Forger) -> None:
@@ -700,12 +710,17 @@ def test_c10_a_record_is_a_file_in_its_folder(world: World, forger: Forger, shap
     forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
     assert forged.check() == APPROVED
     data, year = forger.record(*forged.lines), forged.path.rpartition("/")[0]
-    path, mode, reasons = {
-        "file for folder": ("requests", "100644", ["notSubmitted", "recordAltered"]),
-        "file for year": (year, "100644", ["notSubmitted", "recordAltered"]),
-        "folder for record": (f"{forged.path}/x", "100644", ["notSubmitted", "recordAltered"]),
-        "link": (forged.path, "120000", ["brokenRecord", "notSubmitted"]),
-        "program": (forged.path, "100755", ["brokenRecord", "notSubmitted"]),
+    path, mode, reasons, landing = {
+        "file for folder": (
+            "requests",
+            "100644",
+            ["notSubmitted", "recordAltered"],
+            ["invalidDocument", "recordAltered"],
+        ),
+        "file for year": (year, "100644", ["notSubmitted", "recordAltered"], ["recordAltered"]),
+        "folder for record": (f"{forged.path}/x", "100644", ["notSubmitted", "recordAltered"], ["recordAltered"]),
+        "link": (forged.path, "120000", ["brokenRecord", "notSubmitted"], ["recordAltered"]),
+        "program": (forged.path, "100755", ["brokenRecord", "notSubmitted"], ["recordAltered"]),
     }[shape]
     commit = forger.commit([forged.start], {**forged.files, path: data}, modes={path: mode})
     forger.push(commit, "change/forged", force=True)
@@ -714,7 +729,7 @@ def test_c10_a_record_is_a_file_in_its_folder(world: World, forger: Forger, shap
     good = world.tip()
     forger.push(forger.commit([good], {path: data}, modes={path: mode}))
     codes, _ = refused_until_healed(forger, good)
-    assert codes[0] in ("recordAltered", "malformedTree")
+    assert codes == landing
 
 
 def test_c10_records_on_the_protected_branch_are_only_extended(world: World, forger: Forger) -> None:
@@ -726,7 +741,7 @@ def test_c10_records_on_the_protected_branch_are_only_extended(world: World, for
     for data in (None, forger.record(*first.lines[:-1]), forger.record(*rewritten.lines), b""):
         forger.push(forger.commit([world.tip()], {first.path: data}))
         assert refused_until_healed(forger, good)[0] == ["recordAltered"]
-    assert first.show()["status"] == "approved"
+    assert first.show()["status"] == "completed"
 
 
 # --- C11: acts of the wrong person -----------------------------------------------------------------------------------
@@ -754,7 +769,8 @@ def test_c11_a_completion_is_an_enabled_accounts(world: World, forger: Forger) -
     good = forger.refound({"accounts/dave.yaml": off})
     mallory = world.key("mallory")[0]
     found = []
-    for number, (signer, name) in enumerate(((mallory, "alice"), (world.carol, "alice"), (world.dave, "dave"))):
+    signers: list[tuple[Person | Path, str]] = [(mallory, "alice"), (world.carol, "alice"), (world.dave, "dave")]
+    for number, (signer, name) in enumerate(signers):
         forged = Forgery(forger, f"forged-{number}").submit(world.alice).approve(world.bob).complete(signer, name)
         forged.land()
         found.append(refused_until_healed(forger, good)[0])

@@ -1,5 +1,7 @@
 """Commands that sign: submit, the approver's acts, cancel, merge, complete; and what tidies up after them."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
@@ -40,6 +42,7 @@ required_notes_option = click.option(
 @click.pass_obj
 def submit(invocation: Invocation, justification: str | None, *, take_all: bool, dry_run: bool) -> None:
     """Send the current branch for approval."""
+    from maa_gitops.render.text import whom_to_ask
     from maa_gitops.workflow import submit as workflow
 
     if not dry_run:
@@ -70,6 +73,8 @@ def submit(invocation: Invocation, justification: str | None, *, take_all: bool,
     if not done.changed:
         invocation.note("nothing to do: exactly this change is submitted already")
     show_request(invocation, done.clone, done.request)
+    for line in () if invocation.wants_json else whom_to_ask(done.request):
+        invocation.say(line)
 
 
 def _bring_up_to_date(
@@ -208,7 +213,8 @@ def _decide(
         raise click.UsageError(f"the notes are refused: {problem}")
     refuse_unless_open(found, action, actor.account)
     if invocation.asks:
-        show_diff(invocation, clone, found)
+        with redirect_stdout(sys.stderr):  # it belongs to the question: what comes of it is the answer
+            show_diff(invocation, clone, found)
         invocation.confirm(f"{action.value} '{found.id}' as {actor.account.name}?")
     done = act(invocation.open_clone, clone, found, action, actor, notes)
     for note in done.notes:

@@ -12,6 +12,7 @@ from maa_gitops.cli.options import common_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from maa_gitops.history import History
     from maa_gitops.model import Account, Problem
     from maa_gitops.workflow.clone import Clone
     from maa_gitops.workflow.listing import Listed
@@ -282,6 +283,16 @@ def _is_below(invocation: Invocation, problem: "Problem", paths: tuple[Path, ...
     return not wanted or any(place == want or want in place.parents for want in wanted)
 
 
+def _late_receipts(invocation: Invocation, history: "History") -> tuple[str, ...]:
+    """What receipts tell of completions that may be dated back: a warning, never a violation."""
+    from maa_gitops.apply import Context
+    from maa_gitops.audit import late_receipts
+
+    repository = invocation.repository
+    has_remote = repository.remote() is not None
+    return late_receipts(Context(repository, history, history.start, has_remote, invocation.now()))
+
+
 @click.command(epilog="Example:  maa verify --from v1.0 --format json")
 @click.argument("revision", metavar="[REV]", required=False)
 @click.option("--from", "start", metavar="COMMIT", help="The trusted start; else git config maa.trustedStart.")
@@ -320,6 +331,9 @@ def verify(ctx: click.Context, revision: str | None, start: str | None) -> None:
 
     if start is None and not invocation.repository.config("maa.trustedStart"):
         invocation.note(f"trusted start: {history.start}; pin it with: git config maa.trustedStart {history.start}")
-    invocation.emit(history_plain(history), text)
+    warnings = _late_receipts(invocation, history) if revision is None else ()
+    for warning in warnings:
+        invocation.note(f"warning: {warning}")
+    invocation.emit({**history_plain(history), "warnings": list(warnings)}, text)
     if not history.tip_is_good:
         ctx.exit(NO)

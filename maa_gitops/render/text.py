@@ -190,6 +190,15 @@ def next_steps(listed: Listed) -> Iterator[str]:
         yield "Nothing here is for you to do."
 
 
+def whom_to_ask(request: Request) -> Iterator[str]:
+    """Who can approve a request that waits, and how: for the requestor to pass on."""
+    missing = (verdict for verdict in request.evaluation.policies if not verdict.satisfied)
+    names = sorted({name for verdict in missing for name in verdict.can_approve})
+    if names:
+        yield f"Who can approve it, with: maa approve {request.id}"
+    yield from (f"  {contact(request.facts.tenant, name)}" for name in names)
+
+
 def command_of(action: Action, name: str) -> str:
     """The command line of an act."""
     notes = {Action.APPROVE: " [-m NOTES]", Action.REJECT: " -m NOTES"}

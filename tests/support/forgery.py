@@ -61,12 +61,13 @@ class Forgery:
     def event(self, action: str, signer: Signer, account: str | None = None, **more: Any) -> "Forgery":
         """Add a line; ``more`` adds and replaces fields (None: leaves out), ``namespace`` is the signature's."""
         key, name = (signer.key, signer.name) if isinstance(signer, Person) else (signer, signer.stem)
-        namespace = more.pop("namespace", "maa-gitops")
+        namespace, request = more.pop("namespace", "maa-gitops"), more.pop("request", self.request)
         if action == "submit":
-            fields = self.forger.submit_fields(account or name, self.request, self.changes, **more)
+            changes = more.pop("changes", self.changes)
+            fields = self.forger.submit_fields(account or name, request, changes, **more)
         else:
             usual = {"change": self.digest, **({"notes": "No."} if action == "reject" else {})}
-            fields = self.forger.fields(action, account or name, self.request, **{**usual, **more})
+            fields = self.forger.fields(action, account or name, request, **{**usual, **more})
         previous = self.lines[-1] if self.lines else None
         self.lines.append(self.forger.line(key, fields, previous, namespace))
         return self
