@@ -99,7 +99,7 @@ def evaluate(facts: Facts) -> Evaluation:
         return _not_submitted(facts, faults, broken)
     invalid = (*_requestor_reasons(current), *_content_reasons(current))
     obstacles = (*broken, *invalid, *facts.problems)
-    ballot = _count(current, submit_is_valid=not invalid)
+    ballot = _count(current)
     policies = tuple(_policy_verdict(current, policy, ballot.standing) for policy in current.policies)
     lacking = _missing_approvals(policies)
     ended = _ending_event(current)
@@ -111,7 +111,7 @@ def evaluate(facts: Facts) -> Evaluation:
         status=status,
         reasons=_reasons(current, status, ended, expires_at, (*obstacles, *lacking, *_refused_approvals(ballot))),
         policies=policies,
-        events=tuple(_event_verdict(current, ballot, index) for index in range(len(facts.events))),
+        events=tuple(_event_verdict(current, ballot, invalid, index) for index in range(len(facts.events))),
         obstacles=obstacles,
         change=current.change,
         requestor=current.requestor,
@@ -135,7 +135,9 @@ def landing_reasons(facts: Facts, complete: EventFact, good: str) -> tuple[Reaso
     event = complete.event
     if event is None or fault is not None:
         return (Reason(fault or ReasonCode.BROKEN_RECORD, "the completion is not a good event"),)
-    if event.action is not Action.COMPLETE or event.change != evaluation.change:
+    if event.action is not Action.COMPLETE:
+        return (Reason(ReasonCode.BROKEN_RECORD, "the newest event is no completion"),)
+    if event.change != evaluation.change:
         return (Reason(ReasonCode.STALE_CHANGE, "the completion is for another change"),)
     if event.base != good:
         return (Reason(ReasonCode.WRONG_BASE, f"completed on {event.base}, but {good} is the last good commit"),)
@@ -315,11 +317,11 @@ def _still_fits(change: FileChange, facts: Facts) -> bool:
 # --- rules 3, 4 and 5: approvals and vetoes --------------------------------------------------------------------------
 
 
-def _count(current: _Round, *, submit_is_valid: bool) -> _Ballot:
+def _count(current: _Round) -> _Ballot:
     """Go through the round once, in record order."""
     standing: dict[str, int] = {}
     verdicts: dict[int, EventVerdict] = {}
-    satisfied_at = current.submit.at if submit_is_valid and not current.policies else None
+    satisfied_at: datetime | None = None
     for index, event in current.good_events():
         if event.action is Action.WITHDRAW:
             _take_back(verdicts, standing.pop(event.account, None), ReasonCode.WITHDRAWN)
@@ -370,7 +372,7 @@ def approver_refusal(tenant: Tenant, policies: Iterable[AccessPolicy], name: str
         return ReasonCode.SELF_APPROVAL
     if name in submit.contributors:
         return ReasonCode.CONTRIBUTOR
-    if not any(name in tenant.possible_approvers(policy) for policy in policies):
+    if not any(tenant.can_approve(name, policy) for policy in policies):
         return ReasonCode.NOT_APPROVER
     return None
 
@@ -388,7 +390,7 @@ def _approved_by(current: _Round, policy: AccessPolicy, standing: Mapping[str, i
 
 
 def _all_satisfied(current: _Round, standing: Mapping[str, int]) -> bool:
-    return all(_policy_verdict(current, policy, standing).satisfied for policy in current.policies)
+    return all(len(_approved_by(current, policy, standing)) >= policy.quorum for policy in current.policies)
 
 
 def _policy_verdict(current: _Round, policy: AccessPolicy, standing: Mapping[str, int]) -> PolicyVerdict:
@@ -418,6 +420,7 @@ def _refused_approvals(ballot: _Ballot) -> tuple[Reason, ...]:
         Reason(verdict.code, f"the approval of {verdict.account or 'somebody unknown'} does not count", verdict.account)
         for _, verdict in sorted(ballot.verdicts.items())
         if verdict.code is not None
+        and not (verdict.code is ReasonCode.WITHDRAWN and verdict.account in ballot.standing)
     )
 
 
@@ -431,7 +434,8 @@ def _ending_event(current: _Round) -> int | None:
 
 
 def _expiry(current: _Round, ballot: _Ballot) -> datetime:
-    if ballot.satisfied_at is None:
+    """The deadline of the submit; of an approved request, as long after everything was first satisfied (rule 6)."""
+    if ballot.satisfied_at is None or not _all_satisfied(current, ballot.standing):
         return current.deadline
     return _days_after(ballot.satisfied_at, current.facts.tenant.settings.expire_after_days)
 
@@ -499,7 +503,7 @@ def _deciding_event(status: Status, ended: int | None, ballot: _Ballot) -> int |
     return None if status is Status.CANCELLED else max(ballot.standing.values(), default=None)
 
 
-def _event_verdict(current: _Round, ballot: _Ballot, index: int) -> EventVerdict:
+def _event_verdict(current: _Round, ballot: _Ballot, invalid: Sequence[Reason], index: int) -> EventVerdict:
     who, fault = current.signers[index], current.faults[index]
     if fault is not None:
         return EventVerdict(who, counts=False, code=fault)
@@ -507,6 +511,8 @@ def _event_verdict(current: _Round, ballot: _Ballot, index: int) -> EventVerdict
         return ballot.verdicts[index]
     if index < current.start:
         return EventVerdict(who, counts=False, code=ReasonCode.STALE_CHANGE)
+    if index == current.start and invalid:
+        return EventVerdict(who, counts=False, code=invalid[0].code)
     return EventVerdict(who, counts=True, code=ReasonCode.UNKNOWN_SIGNER if who is None else None)
 
 

@@ -309,6 +309,13 @@ class Tenant:
         """Whether a change to the object needs a request: the rules always do, resources when a policy covers them."""
         return governed.type == ACCESS_POLICY_TYPE or any(policy.covers(governed) for policy in self.policies.values())
 
+    def can_approve(self, name: str, policy: AccessPolicy) -> bool:
+        """Whether an account is an enabled person in one of the policy's approver groups."""
+        groups = (self.groups[group] for group in policy.approver_groups if group in self.groups)
+        return (
+            name in self.accounts and self.accounts[name].is_enabled_person and any(name in g.members for g in groups)
+        )
+
     def possible_approvers(self, policy: AccessPolicy) -> frozenset[str]:
         """Enabled people in the policy's approver groups."""
         members = {

@@ -12,45 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-from tests.support import APP, Answer, Forger, Person, World, access_policy, app, canonical, sha256, stamp
+from tests.support import APP, Forger, Person, World, access_policy, app, canonical, sha256, stamp
 from tests.support.forgery import Forgery
 from tests.support.trees import Trees, agreed
+from tests.support.verdicts import Verdict, gate, problems, refused, verified
 
 NEW = "resources/apps/new.yaml"
 LIST = ("ls-tree", "-r", "--name-only")
-Verdict = tuple[int, list[str]]
-"""An exit code, and the codes of reasons, violations or problems."""
 
 
-def gate(person: Person, *named: str) -> Verdict:
-    """What ``check`` says."""
-    answer = person.maa("check", *named, "--format", "json", code=None)
-    return answer.code, answer.reasons if "reasons" in answer.json else [f"error {answer.error['code']}"]
-
-
-def verified(person: Person, *arguments: str) -> Verdict:
-    """What ``verify`` says; a violation that was healed is marked."""
-    answer = person.maa("verify", *arguments, "--format", "json", code=None)
-    if "error" in answer.json:
-        return answer.code, [f"error {answer.error['code']}"]
-    found = answer.json["violations"]
-    assert answer.json["good"] is (answer.code == 0)
-    return answer.code, [("healed " if violation["healedBy"] else "") + violation["code"] for violation in found]
-
-
-def problems(person: Person, *arguments: str) -> tuple[int, list[tuple[str, str]]]:
-    """What ``validate`` says: exit code, and path and code of each error."""
-    answer = person.maa("validate", *arguments, "--format", "json", code=None)
-    errors = [found for found in answer.json["problems"] if found["level"] == "error"]
-    return answer.code, [(found["path"], found["code"]) for found in errors]
-
-
-def refused(answer: Answer) -> Verdict:
-    """Why a command was refused."""
-    return answer.code, [answer.error["code"]]
-
-
-def completed(forger: Forger, files: Mapping[str, str | bytes | None] | None = None) -> Forgery:
+def completed(forger: Forger, files: Mapping[str, str | None] | None = None) -> Forgery:
     """A request that is pushed and approved; ``lines`` end with a completion that only a landing may bring."""
     world = forger.world
     forgery = Forgery(forger, files=files).submit(world.alice).approve(world.bob).push()
@@ -435,7 +406,7 @@ def push_one_by_one(forger: Forger, trees: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("folder", [b"resources/apps/", b"policies/", b".github/", b"requests/2026/", b"docs/", b""])
 def test_d6_trees_that_cannot_be_read_alike_are_refused_everywhere(world: World, forger: Forger, folder: bytes) -> None:
-    """``..``, ``.git`` and the like: the gate says no, history has a violation that can be healed, nobody is held up."""
+    """``..``, ``.git`` and the like: the gate says no, history has a violation that can heal, nobody is held up."""
     trees, main = Trees(forger), world.tip()
     evil = [trees.put(main, folder + name, "100644", trees.blob("x")) for name in UNREADABLE]
     for number, tree in enumerate(evil):
@@ -777,7 +748,7 @@ def test_d10_no_configuration_makes_a_forged_approval_count(world: World, forger
 
 
 def test_d10_acting_runs_the_clones_own_hooks_and_nothing_else(world: World) -> None:
-    """git runs the hooks of a clone where it pushes, moves refs and files; they see the act and cannot change it."""
+    """The hooks of a clone are run where git pushes, moves refs and files; they see the act and cannot change it."""
     request = world.alice.submitted("update", {APP: app(description="New.")})
     marks = infested(world.bob)
     world.bob.maa("approve", request)
@@ -910,7 +881,10 @@ def test_d12_two_branches_of_one_id_are_nobodys_request(world: World, forger: Fo
 
 # --- D13: what people write -------------------------------------------------------------------------------------------
 
-TRAILERS = "Fine.\n\nApproved-by: Bob <bob@contoso.com>\nSigned-off-by: Bob <bob@contoso.com>\nCo-authored-by: Carol <carol@contoso.com>\n---\nReviewed-by: Eve"
+TRAILERS = (
+    "Fine.\n\nApproved-by: Bob <bob@contoso.com>\nSigned-off-by: Bob <bob@contoso.com>\n"
+    "Co-authored-by: Carol <carol@contoso.com>\n---\nReviewed-by: Eve"
+)
 
 
 def test_d13_a_justification_brings_no_trailers(world: World) -> None:
