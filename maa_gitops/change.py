@@ -6,7 +6,7 @@ in ``evaluate`` and ``history``.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from maa_gitops.canonical import content_hash
 from maa_gitops.errors import RepositoryError
@@ -159,7 +159,13 @@ def _hash(repository: Repository, entry: Entry | None) -> str | None:
         return None
     if entry.mode == _SUBMODULE:
         return content_hash(entry.oid.encode())  # refused in any request; it only has to differ when it differs
-    return content_hash(repository.blob(entry.oid))
+    return _blob_hash(repository, entry.oid)
+
+
+@lru_cache(maxsize=4096)
+def _blob_hash(repository: Repository, oid: str) -> str:
+    """Hash a file's content once, however many lists it stands in."""
+    return content_hash(repository.blob(oid))
 
 
 def _trouble(path: str, new: Entry | None, where: Place) -> str | None:

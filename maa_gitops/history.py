@@ -78,10 +78,6 @@ class History:
         return self.good.commit == self.tip
 
 
-PUT_BACK = "git push --force origin {commit}:<protected branch>"
-"""The command that puts a lost commit back, where nobody says which branch it was on."""
-
-
 # --- the walk --------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +88,7 @@ def walk(
     now: datetime,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
-    put_back: str = PUT_BACK,
+    put_back: str | None = None,
 ) -> History:
     """Judge every first-parent step from a commit that is taken as good to the tip. ``put_back`` as in ``chain``.
 
@@ -124,10 +120,11 @@ def walk(
     return History(start.commit, tip, good, len(steps), tuple(violations), frozenset(bad))
 
 
-def chain(repository: Repository, start: str, tip: str, put_back: str = PUT_BACK) -> tuple[str, ...]:
+def chain(repository: Repository, start: str, tip: str, put_back: str | None = None) -> tuple[str, ...]:
     """The commits after ``start`` up to ``tip`` along first parents, oldest first.
 
-    ``put_back`` is the command for the hint of a lost chain, with ``{commit}`` in it.
+    ``put_back`` says that the tip is a branch's which held the start: the command, with ``{commit}`` in it, that
+    brings a lost one back.
 
     Raises:
         NotAllowedError: ``lostChain``, if the start is not among them.
@@ -137,6 +134,8 @@ def chain(repository: Repository, start: str, tip: str, put_back: str = PUT_BACK
         if commit == start:
             return tuple(reversed(found))
         found.append(commit)
+    if put_back is None:
+        raise NotAllowedError(f"{tip} does not go back to {start} along first parents", code="lostChain")
     raise NotAllowedError(
         f"the protected branch has lost commit {start}, which was good: its history was rewritten",
         hint=f"find out who did this; to put it back: {put_back.format(commit=start)}",

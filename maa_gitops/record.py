@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 
 from maa_gitops import signing
@@ -34,6 +35,7 @@ RECORD_LIMIT = 16 * 1024 * 1024
 LINE_LIMIT = 10_000
 """Lines of one record; what is beyond is one line that is no event."""
 
+_CACHED_LINES = 2 * LINE_LIMIT
 _VERSION = 1
 _OID = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -71,6 +73,7 @@ def read(data: bytes) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+@lru_cache(maxsize=_CACHED_LINES)
 def parse_event(raw: bytes) -> Event | None:
     """Read one line. Its bytes must be the canonical spelling of an event; anything else is None."""
     try:
@@ -256,7 +259,7 @@ def _event_fact(line: Line, previous: str | None, context: Context, *, is_first:
     event = line.event
     if event is None:
         return EventFact(None, None, ReasonCode.BROKEN_RECORD)
-    key = signing.verify(event.signature, signed_bytes(line.raw), NAMESPACE)
+    key = _signing_key(line.raw, event.signature)
     if event.previous != previous or (event.tenant, event.request) != (context.tenant, context.request):
         return EventFact(event, key, ReasonCode.BROKEN_RECORD)
     if is_first and event.at.year != context.year:
@@ -264,6 +267,12 @@ def _event_fact(line: Line, previous: str | None, context: Context, *, is_first:
     if key is None:
         return EventFact(event, None, ReasonCode.BAD_SIGNATURE)
     return EventFact(event, key, None if context.is_base(event.base) else ReasonCode.WRONG_BASE)
+
+
+@lru_cache(maxsize=_CACHED_LINES)
+def _signing_key(raw: bytes, signature: str) -> str | None:
+    """The key under which a line's signature verifies: the same for ever, however often a record is judged."""
+    return signing.verify(signature, signed_bytes(raw), NAMESPACE)
 
 
 def signed_bytes(raw: bytes) -> bytes:

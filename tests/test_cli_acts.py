@@ -90,7 +90,7 @@ def test_h18_a_veto_in_between_stops_an_approval(world: World) -> None:
     """Carol rejected while bob was approving: his approval is not signed."""
     request = world.alice.submitted("update", {APP: NEW})
     meanwhile(world, world.bob, world.carol, "reject", request, "-m", "No.")
-    assert refused(world.bob, "approve", request)[0] == "rejected"
+    assert refused(world.bob, "approve", request)[0] == "staleChange"
     assert actions(world, request) == [("alice", "submit"), ("carol", "reject")]
 
 

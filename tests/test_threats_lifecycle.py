@@ -170,7 +170,23 @@ def test_c3_a_completed_request_does_not_serve_twice(world: World, forger: Forge
         assert set(refused_until_healed(forger, good)[0]) == codes
     first.approve(world.bob).complete(world.alice).land()
     assert refused_until_healed(forger, good)[0] == ["recordAltered"]
-    assert world.dave.show("first").json["status"] == "completed"
+    assert world.dave.show("first").json["status"] == "approved"
+
+
+def test_c3_a_completed_request_is_no_yes_for_what_its_branch_goes_on_with(world: World, forger: Forger) -> None:
+    """That the id is merged says nothing of later commits, not even where a harmless branch has the same id."""
+    forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
+    forged.complete(world.alice).land()
+    assert world.dave.maa("check", "forged", "--format", "json").json["merged"]["by"] == "alice"
+    head = forger.commit([world.tip()], {APP: app(description="Evil.")})
+    forger.push(head, "change/forged", force=True)
+    asked = (["forged"], ["--head", head], ["forged", "--head", head])
+    for rival in (None, "change/FORGED"):
+        if rival is not None:
+            forger.push(forged.start, rival)
+        for arguments in asked:
+            refused = world.dave.maa("check", *arguments, "--format", "json", code=3)
+            assert refused.error["code"] == "alreadyMerged"
 
 
 def test_c3_an_approval_of_an_earlier_round_is_over(world: World, forger: Forger) -> None:

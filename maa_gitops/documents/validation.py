@@ -63,15 +63,6 @@ def violations(data: object, schema: Mapping[str, object]) -> tuple[Violation, .
     return tuple(_violation(leaf) for leaf in leaves if leaf.validator == "type" or _steps(leaf) not in mistyped)
 
 
-def is_pattern(text: str) -> bool:
-    """Whether a pattern can be used."""
-    try:
-        _pattern(text)
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return True
-
-
 def _unusable(why: str) -> Violation:
     return Violation((), "invalidSchema", f"the schema cannot be used: {why}")
 

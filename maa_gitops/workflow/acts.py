@@ -125,9 +125,12 @@ def extended_record(clone: Clone, request: Request, action: Action, actor: Actor
     """Sign the request's record with one more event, and hold the result to what everybody else will hold it to.
 
     Raises:
-        NotAllowedError: ``outOfTime``, this machine's clock is behind the record's; or the record stays broken.
+        NotAllowedError: ``outOfTime``, this machine's clock is behind the record's; or the record is broken.
     """
     base = request.record if action not in VETOES else sound_beginning(clone, request)
+    if not base:
+        code, broken, hint = _broken(request)
+        raise NotAllowedError(broken, hint=hint, code=code)
     draft = Draft(
         account=actor.account.name,
         action=action,
@@ -276,7 +279,18 @@ def _approval_refusal(request: Request) -> Refusal | None:
     obstacle = next(iter(request.evaluation.obstacles), None)
     if obstacle is None:
         return None
+    if obstacle.code is ReasonCode.BROKEN_RECORD:
+        return _broken(request)
     return obstacle.code, f"'{request.id}' cannot be approved: {obstacle.message}", f"maa show {request.id}"
+
+
+def _broken(request: Request) -> Refusal:
+    """Why nothing can follow on a record; a clock that is wrong, here or there, is told apart."""
+    name, hint = request.id, f"maa show {request.id}"
+    if any(verdict.code is ReasonCode.OUT_OF_TIME for verdict in request.evaluation.events):
+        text = f"the record of '{name}' holds a time that does not fit this machine's clock"
+        return ReasonCode.OUT_OF_TIME, text, f"set the clock right, if it is this one that is wrong; {hint}"
+    return ReasonCode.BROKEN_RECORD, f"the record of '{name}' is broken", hint
 
 
 def _withdrawal_refusal(request: Request, account: Account) -> Refusal | None:

@@ -114,6 +114,17 @@ def open_clone(repository: Repository, now: datetime, *, fetch: bool = True, pro
     branch = protected_branch(repository)
     tip = tip_of(repository, branch, has_remote=has_remote)
     history = judged(repository, branch, tip, now, progress)
+    refuse_other_branch(history, branch)
+    remember(repository, branch, history)
+    return Clone(repository, branch, has_remote, history, now)
+
+
+def refuse_other_branch(history: History, branch: str) -> None:
+    """Hold the clone's protected branch to what the settings at G say.
+
+    Raises:
+        RepositoryError: ``noProtectedBranch``, they name another one.
+    """
     named = history.good.tenant.settings.protected_branch
     if named != branch:
         raise RepositoryError(
@@ -121,8 +132,6 @@ def open_clone(repository: Repository, now: datetime, *, fetch: bool = True, pro
             hint=f"git config maa.protectedBranch {named}, if maa.yaml is right",
             code="noProtectedBranch",
         )
-    remember(repository, branch, history)
-    return Clone(repository, branch, has_remote, history, now)
 
 
 def tip_of(repository: Repository, branch: str, *, has_remote: bool) -> str:

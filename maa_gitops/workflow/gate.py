@@ -77,9 +77,13 @@ def refuse_leftover(clone: Clone, request: Request) -> None:
     Raises:
         NotAllowedError: ``alreadyMerged``.
     """
-    if request.facts.merged is None or request.head is None:
+    if request.facts.merged is None:
         return
-    if clone.repository.merge_bases(clone.good, request.head) != (request.head,):
+    branches = clone.change_branches()
+    heads = {branches[branch] for branch in branches_by_id(clone).get(request.id, [])}
+    if request.head is not None:
+        heads.add(request.head)
+    if any(clone.repository.merge_bases(clone.good, head) != (head,) for head in heads):
         raise NotAllowedError(
             f"'{request.id}' is merged, but its branch has commits that did not land",
             hint=f"git branch -m {CHANGE_PREFIX}{request.id}-2, then submit",

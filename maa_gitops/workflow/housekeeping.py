@@ -18,7 +18,11 @@ _ENDED = (Status.REJECTED, Status.CANCELLED, Status.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What became of one change branch: ``outcome`` is kept, deleted or failed; ``message`` says why."""
+    """What became of one change branch; ``message`` says why.
+
+    ``outcome`` is kept (the record is on the protected branch), deleted (the branch is gone), left (the record cannot
+    be kept: its events are older than the newest step, say; so the branch stays) or failed.
+    """
 
     request: str
     branch: str
@@ -64,7 +68,7 @@ def _archive_one(clone: Clone, request: Request, identity: Identity) -> tuple[Ar
         commit = commit_record(clone, clone.tip, request.path, request.record, identity, f"archive {request.id}")
         verdict = judge(clone.repository, clone.history.good, clone.tree(commit), clone.now)
         if not verdict.good:
-            return Archived(request.id, request.branch, "failed", verdict.faults[0].message), clone
+            return Archived(request.id, request.branch, "left", verdict.faults[0].message), clone
         moves.append(Move(clone.branch, clone.tip, commit))
     over = clone.now - ended > VISIBLE
     if over:

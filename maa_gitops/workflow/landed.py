@@ -6,13 +6,13 @@ from maa_gitops.model import Action
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import Kind, place, split_record_path
 from maa_gitops.tenant.paths import RECORDS
-from maa_gitops.workflow.clone import Clone
+from maa_gitops.workflow.clone import Clone, trusted_start
 
 
 def landed_since(clone: Clone, commit: str | None) -> dict[str, list[str]]:
     """Objects, each with the ids of the requests that were merged after a commit (None: ever), sorted."""
     repository = clone.repository
-    older = commit if commit is not None and repository.has(commit) else clone.history.start
+    older = commit if commit is not None and repository.has(commit) else trusted_start(repository, clone.tip)
     walked = []
     for found in first_parents(repository, clone.good):
         if found == older:

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from maa_gitops.errors import RepositoryError
 from maa_gitops.git import Repository
-from maa_gitops.history import PUT_BACK, History, Memory, chain, remembered_commit, walk
+from maa_gitops.history import History, Memory, chain, remembered_commit, walk
 from maa_gitops.workflow.clone import (
     Progress,
     command_to_put_back,
     no_progress,
     protected_branch,
+    refuse_other_branch,
     tip_of,
     trusted_start,
 )
@@ -33,17 +34,18 @@ def verify_history(
     has_remote = repository.remote() is not None
     if has_remote and fetch:
         repository.fetch()
-    put_back = PUT_BACK
-    if revision is None:
-        branch = protected_branch(repository)
-        put_back = command_to_put_back(repository, branch)
-        tip = tip_of(repository, branch, has_remote=has_remote)
-        seen = remembered_commit(repository, branch)
-        if seen is not None:
-            chain(repository, seen, tip, put_back)
-    else:
-        resolved = repository.resolve(revision)
-        if resolved is None:
+    if revision is not None:
+        tip = repository.resolve(revision)
+        if tip is None:
             raise RepositoryError(f"there is no commit {revision}", hint="git log --oneline")
-        tip = resolved
-    return walk(repository, Memory(trusted_start(repository, tip, start)), tip, now, progress, put_back=put_back)
+        return walk(repository, Memory(trusted_start(repository, tip, start)), tip, now, progress)
+    branch = protected_branch(repository)
+    put_back = command_to_put_back(repository, branch)
+    tip = tip_of(repository, branch, has_remote=has_remote)
+    seen = remembered_commit(repository, branch)
+    if seen is not None:
+        chain(repository, seen, tip, put_back)
+    begin = Memory(trusted_start(repository, tip, start))
+    history = walk(repository, begin, tip, now, progress, put_back=put_back if start is None else None)
+    refuse_other_branch(history, branch)
+    return history

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
 
 from tests.support.world import Answer, Person
@@ -37,6 +38,7 @@ def run_at_terminal(
     ``typed`` are lines, there before they are asked for. With ``piped`` the results go into a pipe instead: ``out``.
     """
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 120))
     process = subprocess.Popen(
         [*COMMAND, "--key", str(person.key), *arguments],
         cwd=person.clone,
