@@ -63,6 +63,8 @@ class History:
     """The protected branch from ``start`` to ``tip``.
 
     ``bad`` are the commits on it that were not good, healed or not; ``violations`` are those of this walk, in order.
+    ``is_settled`` is False if a step is dated in the future: what comes of it and of all after it is for the clock to
+    say, so nobody may go on from there.
     """
 
     start: str
@@ -71,6 +73,7 @@ class History:
     steps: int
     violations: tuple[Violation, ...]
     bad: frozenset[str]
+    is_settled: bool = True
 
     @property
     def tip_is_good(self) -> bool:
@@ -104,11 +107,12 @@ def walk(
     )
     passed: set[str] = set()
     violations: list[Violation] = []
-    open_since = 0
+    open_since, is_settled = 0, True
     for number, commit in enumerate(steps, start=1):
         verdict = judge(repository, good, repository.commit(commit).tree, now)
         passed.add(commit)
         progress(number, len(steps))
+        is_settled = is_settled and not _is_ahead(verdict.time, now)
         if not verdict.good:
             violations += [replace(fault, commit=commit) for fault in verdict.faults]
             continue
@@ -117,7 +121,7 @@ def walk(
         known |= passed
         good = Good(commit, load_tenant(repository, commit), _later(good.time, verdict.time), good.is_base)
     bad = start.bad | {violation.commit for violation in violations}
-    return History(start.commit, tip, good, len(steps), tuple(violations), frozenset(bad))
+    return History(start.commit, tip, good, len(steps), tuple(violations), frozenset(bad), is_settled)
 
 
 def chain(repository: Repository, start: str, tip: str, put_back: str | None = None) -> tuple[str, ...]:
@@ -234,7 +238,10 @@ def remembered_commit(repository: Repository, branch: str) -> str | None:
 
 
 def remember(repository: Repository, branch: str, history: History) -> None:
-    """Keep the last good commit in this clone, the file before the ref: a kill in between only costs a longer walk."""
+    """Keep the last good commit in this clone, the file before the ref: a kill in between only costs a longer walk.
+
+    Of a history that is not settled the commit alone is kept, so that the next walk is a whole one.
+    """
     good = history.good
     plain = {
         "commit": good.commit,
@@ -245,7 +252,10 @@ def remember(repository: Repository, branch: str, history: History) -> None:
     old = repository.ref(_memory_ref(branch))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
+        if history.is_settled:
+            path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
         if old != good.commit:
             repository.update_refs([RefUpdate(_memory_ref(branch), old, good.commit)], "maa: last good commit")
     except (OSError, MaaError):
@@ -447,10 +457,14 @@ def record_paths(repository: Repository, tree: str, request: str) -> list[str]:
     return [p for p in paths if place(p, ()).kind is Kind.RECORD and repository.entry(tree, p) is not None]
 
 
+def _is_ahead(time: datetime | None, now: datetime) -> bool:
+    return time is not None and time - now > CLOCK_TOLERANCE
+
+
 def _time_faults(good: Good, time: datetime | None, now: datetime) -> tuple[Violation, ...]:
     if time is None:
         return ()
-    if time - now > CLOCK_TOLERANCE:
+    if _is_ahead(time, now):
         return (_fault(ReasonCode.OUT_OF_TIME, f"the step is dated {timestamp(time)}, which is yet to come"),)
     if good.time is not None and good.time - time > CLOCK_TOLERANCE:
         text = f"the step is dated {timestamp(time)}, before an earlier step of {timestamp(good.time)}"

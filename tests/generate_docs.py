@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 ROW_ID = re.compile(r"(?<![a-z0-9])([snabcdefgh]\d{1,2})(?=_|$)")
 
+RANGE = re.compile(r"(?<![a-z0-9])([a-h])(\d{1,2})_to_\1(\d{1,2})(?=_|$)")
+
 FILES = {
     "settings": "`maa.yaml`",
     "account": "`accounts/<name>.yaml`",
@@ -118,14 +120,21 @@ def held_rows() -> dict[str, list[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            for row in ROW_ID.findall(name):
-                found[_row(row)].add(f"{path.stem}.{name}")
+            for row in _rows_in(name):
+                found[row].add(f"{path.stem}.{name}")
     for path in sorted((ROOT / "tests" / "cases" / "evaluate").glob("*.yaml")):
         case = yaml.safe_load(path.read_text(encoding="utf-8"))
         for row in case.get("holds", []):
             if ROW_ID.fullmatch(str(row).lower()):
                 found[_row(row)].add(f"cases/evaluate/{path.stem}")
     return {row: sorted(tests) for row, tests in found.items()}
+
+
+def _rows_in(name: str) -> Iterator[str]:
+    """The rows that a test's name carries; ``e1_to_e7`` carries each of the seven."""
+    for family, first, last in RANGE.findall(name):
+        yield from (_row(f"{family}{number}") for number in range(int(first), int(last) + 1))
+    yield from (_row(row) for row in ROW_ID.findall(name))
 
 
 def _row(text: str) -> str:

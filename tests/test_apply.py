@@ -163,7 +163,7 @@ def test_a_document_that_says_the_same_otherwise_is_sent_to_nobody(world: World)
     assert world.apply(2).objects == ()
 
 
-def test_a_rename_moves_the_remote_object(world: World) -> None:
+def test_a24_a_rename_moves_the_remote_object(world: World) -> None:
     """Delete and create of what would be sent as the same object keep the id, script files included."""
     world.apply()
     ids = {name: world.objects()[f"maa:contoso:{name}"].remote_id for name in (PAYROLL, RENAME)}

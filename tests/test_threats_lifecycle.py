@@ -177,6 +177,7 @@ def test_c3_a_completed_request_is_no_yes_for_what_its_branch_goes_on_with(world
     """That the id is merged says nothing of later commits, not even where a harmless branch has the same id."""
     forged = Forgery(forger).submit(world.alice).approve(world.bob).push()
     forged.complete(world.alice).land()
+    forger.push(None, "change/forged")
     assert world.dave.maa("check", "forged", "--format", "json").json["merged"]["by"] == "alice"
     head = forger.commit([world.tip()], {APP: app(description="Evil.")})
     forger.push(head, "change/forged", force=True)

@@ -1,8 +1,14 @@
 """A request from submit to the tenant, through the command line, on real repositories: Intune's page, row by row."""
 
+import contextlib
+import sqlite3
+from datetime import datetime, timedelta
+
 import pytest
 
-from tests.support import APP, World, access_policy, account, app, group, settings
+from tests.support import APP, Forger, World, access_policy, account, app, group, settings
+from tests.support.forge import stamp
+from tests.support.world import run_maa
 
 SCRIPT = "resources/scripts/set-time-zone.yaml"
 SCRIPT_TEXT = "resources/scripts/set-time-zone.ps1"
@@ -141,7 +147,7 @@ def test_s08_other_types_are_not_protected_by_a_policy_for_apps(world: World) ->
         ),
     ],
 )
-def test_s09_s10_scripts_of_both_systems_are_protected(world: World, document: str, name: str, text: str) -> None:
+def test_s09_s10_a02_scripts_of_both_systems_are_protected(world: World, document: str, name: str, text: str) -> None:
     """A script's document and its text are one object, protected together."""
     request = world.alice.submitted("script", {SCRIPT: document, f"resources/scripts/{name}": text})
     answer = world.alice.show(request).json
@@ -412,3 +418,106 @@ def test_a23_a_completed_request_can_be_put_back(world: World) -> None:
     assert world.read(APP) == app()
     held = world.alice.maa("tenant", "--format", "json").json["objects"]
     assert [found["properties"]["displayName"] for found in held] == ["Company Portal"]
+
+
+@pytest.mark.parametrize("name", ["compliancePolicy", "configurationPolicy", "role", "tenantConfiguration"])
+def test_n05_n06_n08_n09_a_tenants_own_types_are_protected_and_applied(world: World, name: str) -> None:
+    """A profile type is data: with a folder and an access policy its objects are gated and applied."""
+    rules = {
+        "maa.yaml": settings(f"profileTypes:\n  {name}: {{folder: own}}\n"),
+        "policies/own.yaml": access_policy(name, "approvers"),
+    }
+    first = world.alice.submitted("types", rules)
+    world.bob.maa("approve", first)
+    world.alice.maa("complete", first)
+    second = world.alice.submitted("own", {"resources/own/x.yaml": "displayName: X\n"})
+    assert world.alice.maa("complete", second, "--format", "json", code=3).error["code"] == "needsApprovals"
+    world.bob.maa("approve", second)
+    assert world.alice.maa("complete", second, "--format", "json").json["status"] == "completed"
+    held = world.alice.maa("tenant", "--format", "json").json["objects"]
+    assert [found["profileType"] for found in held] == ["app", name]
+
+
+def record_moment(text: str) -> datetime:
+    """A moment as the JSON has it."""
+    return datetime.fromisoformat(text)
+
+
+def test_n11_a11_the_expiry_is_a_setting(world: World) -> None:
+    """Three days, say, as in Intune today; it applies to the next request."""
+    rules = world.alice.submitted("rules", {"maa.yaml": settings("requests:\n  expireAfterDays: 3\n")})
+    world.bob.maa("approve", rules)
+    world.alice.maa("complete", rules)
+    answer = world.alice.show(world.alice.submitted("update", {APP: app(description="New.")})).json
+    expires = record_moment(answer["expirationDateTime"])
+    assert expires - record_moment(answer["requestDateTime"]) == timedelta(days=3)
+
+
+def test_s33_ended_requests_stay_visible_for_thirty_days(world: World, forger: Forger) -> None:
+    """A request that was rejected 29 days ago is listed, one of 31 days ago is not; both can be shown by name."""
+    for name, days in (("recent", 29), ("older", 31)):
+        changes = [forger.change(f"resources/apps/{name}.yaml", None, app(name))]
+        at = stamp(timedelta(days=-days))
+        submit = forger.line(world.alice.key, forger.submit_fields("alice", name, changes, at=at))
+        no = forger.fields("reject", "bob", name, at=at, change=forger.digest(changes), notes="No.")
+        record = forger.record(submit, forger.line(world.bob.key, no, submit))
+        files = {f"resources/apps/{name}.yaml": app(name), f"requests/{at[:4]}/{name}.jsonl": record}
+        forger.push(forger.commit([world.tip()], files), f"change/{name}")
+    listed = world.carol.maa("requests", "--format", "json").json["requests"]
+    assert [(found["id"], found["status"]) for found in listed] == [("recent", "rejected")]
+    assert world.carol.show("older").json["status"] == "rejected"
+
+
+def test_n17_a_service_account_cannot_decide(world: World) -> None:
+    """Not even as a member of the approver group."""
+    robot = world.person("robot")
+    rules = {
+        "accounts/robot.yaml": account("robot", robot.public_key, extra="kind: service\n"),
+        "groups/approvers.yaml": group("alice", "bob", "carol", "robot"),
+    }
+    first = world.alice.submitted("robot", rules)
+    world.bob.maa("approve", first)
+    world.alice.maa("complete", first)
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    assert "robot" not in world.alice.show(request).json["policies"][0]["canApprove"]
+    assert robot.maa("approve", request, "--format", "json", code=3).error["code"] == "serviceAccount"
+    robot.change("mine", {"resources/apps/other.yaml": app("Other")})
+    assert robot.maa("submit", "-m", "Why.", "--format", "json", code=3).error["code"] == "serviceAccount"
+
+
+def test_n22_reading_needs_no_key(world: World) -> None:
+    """Whoever can clone can look: lists, requests, the gate, history, the log."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    reading = (
+        ("requests",),
+        ("show", request),
+        ("diff", request),
+        ("verify",),
+        ("audit",),
+        ("explain",),
+        ("validate",),
+    )
+    with world.environment("dave"):
+        for command in ((), *reading):
+            assert run_maa("-C", str(world.dave.clone), *command).code == 0
+        assert run_maa("-C", str(world.dave.clone), "check", request).code == 3
+
+
+def test_n25_approver_groups_are_flat(world: World) -> None:
+    """A group is no member of a group."""
+    world.alice.write("groups/all.yaml", group("approvers", "dave"))
+    problems = world.alice.maa("validate", "--format", "json", code=3).json["problems"]
+    assert [(found["path"], found["code"]) for found in problems] == [("groups/all.yaml", "unknownAccount")]
+
+
+def test_a17_changes_around_the_gate_are_found(world: World) -> None:
+    """Drift is an answer of its own: exit code 3, the object, what was changed."""
+    world.alice.maa("apply")
+    store = next((world.alice.clone / ".git" / "maa" / "tenants").glob("*.sqlite3"))
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE objects SET data = replace(data, 'Apps for work.', 'Apps for play.')")
+    found = world.alice.maa("drift", "--format", "json", code=3).json["objects"]
+    assert [(one["object"], one["outcome"]) for one in found] == [("app/company-portal", "changed")]
+    assert "Apps for play." in found[0]["text"]
+    world.alice.maa("apply")
+    assert world.alice.maa("drift", "--format", "json").json["objects"] == []

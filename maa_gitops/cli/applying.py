@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from maa_gitops.apply import Report
     from maa_gitops.model import Target, Tenant
+    from maa_gitops.providers import RemoteObject
     from maa_gitops.workflow.acts import Actor
     from maa_gitops.workflow.clone import Clone
 
@@ -173,7 +174,7 @@ def tenant(invocation: Invocation, target: str | None) -> None:
                     "properties": dict(remote.held.data),
                     "assignments": [dict(assignment) for assignment in remote.held.assignments],
                 }
-                for _, remote in sorted(provider.objects().items())
+                for remote in sorted(provider.objects().values(), key=_by_type_and_marker)
             ]
 
     def text() -> None:
@@ -183,6 +184,10 @@ def tenant(invocation: Invocation, target: str | None) -> None:
             invocation.note("this clone's copy of the targets holds nothing; maa apply brings what was approved")
 
     invocation.emit(document(objects=rows), text)
+
+
+def _by_type_and_marker(remote: "RemoteObject") -> tuple[str, str, str]:
+    return (remote.held.profile_type, remote.marker or "", remote.remote_id)
 
 
 def _tenant_row(row: "Mapping[str, object]") -> tuple[str, ...]:

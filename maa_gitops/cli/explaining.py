@@ -51,15 +51,12 @@ def _explain_policy(invocation: Invocation, verdict: "PolicyVerdict") -> None:
 def _object_of(invocation: Invocation, clone: "Clone", named: str) -> "ObjectId":
     """The object that is meant: ``app/company-portal``, or a path in the repository or from where the caller is."""
     from maa_gitops.model import ACCESS_POLICY_TYPE, ObjectId
-    from maa_gitops.tenant import place
+    from maa_gitops.tenant import document_path, place
 
     types = clone.tenant.settings.profile_types
     kind, _, name = named.partition("/")
-    if kind == ACCESS_POLICY_TYPE or kind in {profile_type.name for profile_type in types}:
-        path = name if kind == ACCESS_POLICY_TYPE else None
-        if path is None and name:
-            return ObjectId(kind, name)
-        named = path or named
+    if name and kind in {ACCESS_POLICY_TYPE, *(profile_type.name for profile_type in types)}:
+        named = document_path(ObjectId(kind, name), types)
     for candidate in (named, _from_here(invocation, named)):
         where = place(candidate, types)
         if where.governed is not None:

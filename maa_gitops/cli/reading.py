@@ -1,6 +1,6 @@
 """Commands that only read: lists, one request, the gate, documents, history, the log. None of them needs a key."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -259,7 +259,8 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], revision: str | None) 
         if commit is None:
             raise RepositoryError(f"there is no commit {revision}", hint="git log --oneline")
         tree = repository.commit(commit).tree
-    problems = [problem for problem in find_problems(repository, tree) if _is_below(invocation, problem, paths)]
+    wanted = [_in_tree(invocation, tree, path) for path in paths]
+    problems = [problem for problem in find_problems(repository, tree) if _is_below(problem, wanted)]
     errors = [problem for problem in problems if problem.level is Level.ERROR]
 
     def text() -> None:
@@ -275,12 +276,21 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], revision: str | None) 
         ctx.exit(NO)
 
 
-def _is_below(invocation: Invocation, problem: "Problem", paths: tuple[Path, ...]) -> bool:
+def _in_tree(invocation: Invocation, tree: str, path: Path) -> PurePosixPath:
+    """A path that was named where the caller is, as the tree has it; one that is not there is no "no problems"."""
+    top = (invocation.repository.work_tree or invocation.directory).resolve()
+    place = (invocation.directory / path).resolve()
+    found = PurePosixPath(place.relative_to(top).as_posix()) if place.is_relative_to(top) else None
+    is_top = found == PurePosixPath()
+    if found is None or not (is_top or invocation.repository.entry(tree, str(found)) is not None):
+        raise click.UsageError(f"there is no file or folder {path} in what is looked at")
+    return found
+
+
+def _is_below(problem: "Problem", wanted: "Sequence[PurePosixPath]") -> bool:
     """Whether a problem is in one of the named files or folders; all are, if none is named."""
-    top = (invocation.repository.work_tree or Path()).resolve()
-    place = top / problem.path
-    wanted = [(invocation.directory / path).resolve() for path in paths]
-    return not wanted or any(place == want or want in place.parents for want in wanted)
+    place = PurePosixPath(problem.path)
+    return not wanted or any(place.is_relative_to(want) for want in wanted)
 
 
 def _late_receipts(invocation: Invocation, history: "History") -> tuple[str, ...]:
