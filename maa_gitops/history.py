@@ -63,8 +63,8 @@ class History:
     """The protected branch from ``start`` to ``tip``.
 
     ``bad`` are the commits on it that were not good, healed or not; ``violations`` are those of this walk, in order.
-    ``is_settled`` is False if a step is dated in the future: what comes of it and of all after it is for the clock to
-    say, so nobody may go on from there.
+    ``is_settled`` is False if only the clock keeps a step from being good: what comes of it and of all after it can
+    change, so nobody may go on from there.
     """
 
     start: str
@@ -112,7 +112,7 @@ def walk(
         verdict = judge(repository, good, repository.commit(commit).tree, now)
         passed.add(commit)
         progress(number, len(steps))
-        is_settled = is_settled and not _is_ahead(verdict.time, now)
+        is_settled = is_settled and not (len(verdict.faults) == 1 and _is_ahead(verdict.time, now))
         if not verdict.good:
             violations += [replace(fault, commit=commit) for fault in verdict.faults]
             continue
@@ -227,7 +227,7 @@ def recall(repository: Repository, branch: str) -> Memory | None:
         plain = json.loads(_memory_file(repository, branch).read_text(encoding="utf-8"))
         time = record.parse_moment(plain["time"]) if plain["time"] is not None else None
         remembered = Memory(plain["commit"], time, frozenset(plain["bad"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return remembered if remembered.commit == commit else None
 

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from maa_gitops.git import Repository
-from maa_gitops.history import History, Memory, walk
+from maa_gitops.git import Entry, Repository
+from maa_gitops.history import History, Memory, judge, walk
 from tests.support import APP, Forger, Person, World, access_policy, account, app, group, settings, stamp
 from tests.support.forgery import APPROVED, Files, Forgery, verified
 
@@ -758,6 +761,76 @@ def test_goodness_follows_from_the_protected_branch_alone(world: World, forger: 
     assert person.maa("verify", "--format", "json").json["good"] is True
 
 
+# --- any difference, and the cost ------------------------------------------------------------------------------------
+
+
+def test_one_byte_of_difference_is_never_good(world: World, forger: Forger) -> None:
+    """In the record or in what lands, changed, inserted or taken away: the landing is a violation, not a crash."""
+    request = whole(forger)
+    repository = repository_of(world.alice)
+    now, files = (
+        datetime.now(UTC),
+        {request.path: forger.record(*request.lines), APP: (request.files[APP] or "").encode()},
+    )
+    good = walk(repository, Memory(request.start), request.start, now).good
+
+    def is_good(landed: Mapping[str, bytes]) -> bool:
+        changes = {path: ("100644", repository.write_blob(data)) for path, data in landed.items()}
+        tree = repository.replace_paths(repository.commit(request.start).tree, changes)
+        return judge(repository, good, tree, now).good
+
+    @hypothesis_settings(deadline=None, database=None, max_examples=150)
+    @given(
+        path=st.sampled_from(sorted(files)),
+        place=st.integers(0, 1 << 16),
+        kept=st.integers(0, 1),
+        new=st.binary(max_size=1),
+    )
+    def differs(path: str, place: int, kept: int, new: bytes) -> None:
+        data = files[path]
+        at = place % len(data)
+        other = data[:at] + new + data[at + 1 - kept :]
+        assert is_good({**files, path: other}) is (other == data)
+
+    assert is_good(files)
+    differs()
+
+
+class Counting(Repository):
+    """A repository that counts how often a tree is asked for."""
+
+    reads = 0
+
+    def tree(self, oid: str) -> tuple[Entry, ...]:
+        """Read a tree, and count it."""
+        self.reads += 1
+        return super().tree(oid)
+
+
+def trees_read(world: World, forger: Forger, files: int) -> int:
+    """How many trees judging one completed request reads in a repository of so many resources."""
+    blob = world.alice.git("hash-object", "-w", "--stdin", data=app("Other").encode())
+    lines = (f"100644 {blob}\tresources/apps/f{n // 20:03}/a{n:04}.yaml\n" for n in range(files))
+    world.alice.git("read-tree", world.tip())
+    world.alice.git("update-index", "--index-info", data="".join(lines).encode())
+    tree = world.alice.git("write-tree")
+    start = world.alice.git("commit-tree", tree, "-p", world.tip(), "-m", "forged")
+    forger.push(start)
+    whole(forger, f"of-{files}").land()
+    repository = Counting.open(world.alice.clone, world.variables())
+    assert isinstance(repository, Counting)
+    assert walk(repository, Memory(start), world.tip(), datetime.now(UTC)).tip_is_good
+    return repository.reads
+
+
+def test_judging_a_step_costs_what_the_step_changes(world: World, forger: Forger) -> None:
+    """Ten times the resources: the same number of trees is read."""
+    start = world.tip()
+    few = trees_read(world, forger, 200)
+    forger.push(start, force=True)
+    assert trees_read(world, forger, 2000) == few
+
+
 # --- the time of a step ----------------------------------------------------------------------------------------------
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -885,6 +958,24 @@ def test_a_violation_is_healed_by_the_completion_that_was_missing(world: World, 
     healer = request.land()
     answer = world.dave.maa("verify", "--format", "json").json
     assert [(found["code"], found["healedBy"]) for found in answer["violations"]] == [("unapprovedChange", healer)]
+
+
+@pytest.mark.parametrize(
+    "worse", [{APP: app(description="New!")}, {"policies/apps.yaml": "junk: ["}, {"maa.yaml": None}]
+)
+def test_a_request_is_merged_by_the_step_that_was_good(world: World, forger: Forger, worse: Files) -> None:
+    """Not by a bad one before it that held the same record, whatever else that held: nothing is read from there."""
+    request, good = whole(forger), world.tip()
+    signed = dict(request.files)
+    request.files.update(worse)
+    request.land()
+    commit = forger.commit([world.tip()], {**signed, request.path: forger.record(*request.lines)}, tree_of=good)
+    forger.push(commit)
+    assert verified(world)[0] == 0
+    world.bob.maa("apply")
+    shown = world.dave.show("forged").json
+    assert (shown["merged"]["commit"], shown["status"]) == (commit, "completed")
+    assert world.dave.maa("requests", "--format", "json").json["requests"][0]["status"] == "completed"
 
 
 def test_half_of_the_way_back_heals_nothing(world: World, forger: Forger) -> None:

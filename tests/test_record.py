@@ -589,6 +589,22 @@ def test_records_that_do_not_extend_one_another_are_altered(world: World, forger
     assert reasons[0] == "recordAltered"
 
 
+def test_a_veto_is_on_both_branches_or_says_that_it_is_not_final(world: World, forger: Forger) -> None:
+    """In one atomic push; where the server lets nobody push to the protected branch, on the change branch alone."""
+    first = Forgery(forger).submit(world.alice).push()
+    world.carol.maa("reject", "forged", "-m", "No.")
+    assert world.read(first.path) == world.read(first.path, "refs/heads/change/forged")
+    hook = world.server / "hooks" / "update"
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.chmod(0o755)
+    second = Forgery(Forger(world, world.alice), "second", {"resources/apps/second.yaml": app("Second")})
+    second.submit(world.alice).push()
+    tip = world.tip()
+    answer = world.carol.maa("reject", "second", "-m", "No.")
+    assert answer.err == "not final yet: the record is not on main, where only some may push\n"
+    assert (world.tip(), second.check()[1]) == (tip, "rejected")
+
+
 @pytest.mark.parametrize(
     "path", ["requests/2026/other.jsonl", "requests/README.md", "requests/2026/forged.txt", "requests/2026/a/b.jsonl"]
 )

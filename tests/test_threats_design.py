@@ -580,7 +580,7 @@ def test_h22_a_veto_on_a_bad_tip_is_not_final_and_says_so(world: World, forger: 
     forger.push(forger.commit([good], {"policies/scripts.yaml": None}))
     bad = world.tip()
     answer = world.carol.maa("reject", "forged", "-m", "No.")
-    assert "not final yet" in answer.err
+    assert answer.err == "not final yet: the record is not on main, whose tip is not good (maa verify)\n"
     assert world.tip() == bad
     assert request.check()[:2] == (3, "rejected")
     forger.push(forger.commit([bad], {}, tree_of=good))
@@ -785,6 +785,36 @@ def test_h29_the_memory_of_a_clone_holds_the_latest_step_time(world: World, forg
         answer = world.people[name].maa("check", "late", "--format", "json", code=None)
         assert answer.code == 3
     assert verified(world) == (3, ["outOfTime"])
+
+
+def test_h29_what_only_the_clock_refuses_is_not_gone_on_from(world: World, forger: Forger) -> None:
+    """A step dated ahead is bad today and may be good tomorrow: until then every walk is a whole one."""
+    start = world.tip()
+    ahead = Forgery(forger, "ahead").submit(world.alice, at=stamp(timedelta(minutes=10)))
+    ahead.files = {}
+    early = ahead.land()
+    forger.push(forger.commit([early], {"docs/note.md": "x\n"}, tree_of=start))
+    repository = Repository.open(world.alice.clone, world.variables())
+    today, tomorrow = (walk(repository, Memory(start), world.tip(), NOW + timedelta(days=days)) for days in (0, 1))
+    assert (today.tip_is_good, tomorrow.tip_is_good) == (True, False)
+    memory = world.dave.clone / ".git" / "maa" / "verified" / "main.json"
+    for _ in range(2):
+        world.dave.maa("requests")
+        assert world.dave.git("rev-parse", "refs/maa/verified/main") == world.tip()
+        assert not memory.exists()
+    forger.push(early, force=True)
+    assert world.dave.maa("requests", "--format", "json", code=3).error["code"] == "lostChain"
+
+
+def test_h29_a_step_that_is_bad_anyhow_keeps_nobody_from_remembering(world: World, forger: Forger) -> None:
+    """Whoever can push but not sign does not make every walk a whole one with a date far ahead."""
+    good = world.tip()
+    ahead = Forgery(forger, "ahead").submit(world.key("mallory")[0], "alice", at="9999-01-01T00:00:00Z")
+    ahead.files = {}
+    forger.push(forger.commit([ahead.land()], {"docs/note.md": "x\n"}, tree_of=good))
+    world.dave.maa("requests")
+    assert (world.dave.clone / ".git" / "maa" / "verified" / "main.json").exists()
+    assert verified(world) == (0, ["outOfTime", "unknownSigner"])
 
 
 def test_the_forgeries_are_signed_by_openssh_alone(world: World, forger: Forger) -> None:

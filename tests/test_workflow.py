@@ -521,3 +521,21 @@ def test_a17_changes_around_the_gate_are_found(world: World) -> None:
     assert "Apps for play." in found[0]["text"]
     world.alice.maa("apply")
     assert world.alice.maa("drift", "--format", "json").json["objects"] == []
+
+
+def test_check_says_yes_of_a_request_that_was_squashed_onto_the_protected_branch(world: World, forger: Forger) -> None:
+    """How it landed does not matter; only what goes on after that is refused."""
+    request = world.alice.submitted("update", {APP: app(description="New.")})
+    world.bob.maa("approve", request)
+    head = world.tip("change/update")
+    world.alice.git("fetch", "-q", "origin")
+    world.carol.maa("complete", request)
+    world.alice.git("fetch", "-q", "origin")
+    squashed = forger.commit([world.git(world.server, "rev-parse", "main^1")], {}, tree_of="origin/main")
+    forger.push(squashed, force=True)
+    forger.push(head, "change/update")
+    world.dave.maa("verify")
+    assert world.dave.maa("check", request, "--format", "json").json["merged"]["commit"] == squashed
+    more = forger.commit([head], {APP: app(description="More.")})
+    forger.push(more, "change/update")
+    assert world.dave.maa("check", request, "--format", "json", code=3).error["code"] == "alreadyMerged"

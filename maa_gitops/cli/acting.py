@@ -220,7 +220,8 @@ def _decide(
     for note in done.notes:
         invocation.note(note)
     if not done.final:
-        invocation.note(f"not final yet: the record is not on {clone.branch}, where only some may push")
+        why = "where only some may push" if done.clone.history.tip_is_good else "whose tip is not good (maa verify)"
+        invocation.note(f"not final yet: the record is not on {clone.branch}, {why}")
     fresh = invocation.open_clone()
     show_request(invocation, fresh, read_named(invocation, fresh, found.id))
 

@@ -33,6 +33,8 @@ _FIXED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C
 _NOISE = re.compile(
     r"hint: |Please make sure you have the correct access rights|and the repository exists\."
     r"|fatal: Could not read from remote repository\.|fatal: the remote end hung up|error: failed to push some refs"
+    r"|From |.* -> |Another git process seems to be running|an editor opened by|are terminated then try again"
+    r"|may have crashed in this repository|remove the file manually"
 )
 
 

@@ -15,6 +15,10 @@ _STALE = re.compile(
     r"|incorrect old value|reference does not exist|remote ref does not exist"
 )
 
+_LOCKED = re.compile("cannot lock ref|unable to update local ref")
+_FETCHES = 5
+"""How often to fetch while other commands hold refs of this clone."""
+
 
 def fetch(git: Git) -> None:
     """Bring the branches of the remote here, under ``refs/remotes/origin/``; no tags.
@@ -22,7 +26,11 @@ def fetch(git: Git) -> None:
     Raises:
         RemoteError: it cannot be done now.
     """
-    done = git.run("fetch", "--no-tags", "--prune", "--no-recurse-submodules", "--", NAME, _EVERY_BRANCH)
+    command = ("fetch", "--no-tags", "--prune", "--no-recurse-submodules", "--", NAME, _EVERY_BRANCH)
+    for _ in range(_FETCHES):
+        done = git.run(*command)
+        if not _LOCKED.search(done.stderr):
+            break  # else another command of this clone was fetching too
     if done.returncode:
         raise RemoteError(f"fetching from {NAME} failed: {done.last_words}", retry=True, code="fetchFailed")
 

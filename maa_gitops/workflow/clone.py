@@ -21,6 +21,7 @@ from maa_gitops.history import (
     walk,
 )
 from maa_gitops.model import Tenant
+from maa_gitops.workflow import files
 
 CHANGE_PREFIX = "change/"
 """Every change branch is named ``change/<name>``."""
@@ -108,6 +109,7 @@ def open_clone(repository: Repository, now: datetime, *, fetch: bool = True, pro
         NotAllowedError: ``lostChain``, history was rewritten.
         RemoteError: the remote does not answer.
     """
+    files.settle(repository)
     has_remote = repository.remote() is not None
     if has_remote and fetch:
         repository.fetch()

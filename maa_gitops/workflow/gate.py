@@ -1,6 +1,6 @@
 """The gate: judging a commit that wants to be merged, whoever asks."""
 
-from maa_gitops.change import put_in_place
+from maa_gitops.change import differences, put_in_place
 from maa_gitops.errors import NotAllowedError, RepositoryError
 from maa_gitops.history import judge
 from maa_gitops.model import ReasonCode
@@ -83,9 +83,23 @@ def refuse_leftover(clone: Clone, request: Request) -> None:
     heads = {branches[branch] for branch in branches_by_id(clone).get(request.id, [])}
     if request.head is not None:
         heads.add(request.head)
-    if any(clone.repository.merge_bases(clone.good, head) != (head,) for head in heads):
+    if not all(_has_landed(clone, head) for head in heads):
         raise NotAllowedError(
             f"'{request.id}' is merged, but its branch has commits that did not land",
             hint=f"git branch -m {CHANGE_PREFIX}{request.id}-2, then submit",
             code=ReasonCode.ALREADY_MERGED,
         )
+
+
+def _has_landed(clone: Clone, head: str) -> bool:
+    """Whether G holds all that a branch changes: merged, squashed or picked, it is all the same."""
+    repository = clone.repository
+    bases = repository.merge_bases(clone.good, head)
+    if bases == (head,):
+        return True
+    if len(bases) != 1:
+        return False
+    good = clone.tree(clone.good)
+    changed = differences(repository, clone.tree(bases[0]), clone.tree(head))
+    files = {path: new for path, (_, new) in changed.items() if path.split("/", 1)[0] != RECORDS}
+    return all(repository.entry(good, path) == new for path, new in files.items())

@@ -7,8 +7,9 @@ branches here are the shared ones: a branch that is checked out moves together w
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maa_gitops.errors import RepositoryError
+from maa_gitops.errors import MaaError, RepositoryError
 from maa_gitops.git import RefUpdate, Repository
+from maa_gitops.workflow import files
 from maa_gitops.workflow.clone import Clone
 
 
@@ -45,9 +46,7 @@ def _move_here(repository: Repository, moves: Sequence[Move], message: str) -> t
     moving = [move for move in moves if move not in kept]
     for move in moving:
         _refuse_dirty(repository, move)
-    repository.update_refs([move.update for move in moving], message)
-    for move in moving:
-        _advance(repository, move)
+    files.move(repository, [move.update for move in moving], message)
     return tuple(f"branch {move.branch} is checked out, so it stays; delete it when you have left it" for move in kept)
 
 
@@ -64,12 +63,6 @@ def _refuse_dirty(repository: Repository, move: Move) -> None:
         )
 
 
-def _advance(repository: Repository, move: Move) -> None:
-    work_tree = repository.checked_out().get(move.update.ref)
-    if work_tree is not None and move.old is not None and move.new is not None:
-        repository.advance_work_tree(work_tree, move.old, move.new)
-
-
 def _follow(repository: Repository, move: Move, message: str) -> tuple[str, ...]:
     """Bring this clone's own copy of a branch to what was pushed, if that loses nothing."""
     own = repository.ref(move.update.ref)
@@ -81,8 +74,10 @@ def _follow(repository: Repository, move: Move, message: str) -> tuple[str, ...]
     work_tree = repository.checked_out().get(move.update.ref)
     if work_tree is not None and repository.would_overwrite(work_tree, own, move.new):
         return (f"your {move.branch} has uncommitted changes in the way; when they are gone: git pull",)
-    repository.update_refs([here.update], message)
-    _advance(repository, here)
+    try:
+        files.move(repository, [here.update], message)
+    except MaaError as error:  # what was pushed stands all the same
+        return (f"your {move.branch} does not follow: {error.message}; when that is settled: git pull",)
     return ()
 
 

@@ -358,10 +358,12 @@ def _merged_request(
 
 
 def merge_commit(clone: Clone, path: str, base: str) -> str:
-    """The commit of the protected branch that brought a record to the form that G holds, after ``base``."""
+    """The good commit of the protected branch that brought a record to the form that G holds, after ``base``."""
     landed = clone.good
     newest = clone.repository.entry(clone.tree(clone.good), path)
     for commit in first_parents(clone.repository, clone.good):
+        if commit in clone.history.bad:
+            continue
         if commit == base or clone.repository.entry(clone.tree(commit), path) != newest:
             return landed
         landed = commit
