@@ -1,5 +1,6 @@
 """The command line's contract: options, streams, exit codes, help, completion; its JSON is in ``test_cli_json``."""
 
+import json
 import os
 import signal
 import subprocess
@@ -174,6 +175,20 @@ def test_a_reader_that_leaves_early_is_no_crash(story: World, command: tuple[str
     )  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_an_output_without_some_letters_is_no_crash(world: World, encoding: str) -> None:
+    """Letters that the terminal does not have are escaped; JSON reads back whole."""
+    words = "Gr\u00f6\u00dfe \u7533\u8acb \U0001f512"
+    request = world.alice.submitted("update", {APP: app(description=words)}, words)
+    for command in (("show", request), ("diff", request), ("show", "\u7533"), ("show", request, "--format", "json")):
+        done = subprocess.run(
+            [*COMMAND, *command],
+            cwd=world.bob.clone, env=variables(world.bob, PYTHONIOENCODING=encoding), capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == (3 if command[1] == "\u7533" else 0), done.stderr
+    assert json.loads(done.stdout.decode("ascii"))["requestJustification"] == words
 
 
 # --- exit codes ------------------------------------------------------------------------------------------------------

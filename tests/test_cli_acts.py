@@ -1,12 +1,13 @@
 """Approve, reject, withdraw, cancel, merge, complete, archive, revert: what each does, refuses and says."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.support import APP, Forger, Person, World, account, app, settings, stamp
+from tests.support import APP, Forger, Person, World, access_policy, account, app, settings, stamp
 from tests.support.forgery import Forgery
-from tests.support.process import COMMAND, variables
+from tests.support.process import COMMAND, run_process, variables
 
 OTHER = "resources/apps/other.yaml"
 NEW = app(description="New.")
@@ -133,6 +134,44 @@ def test_a_push_that_is_refused_is_4(world: World) -> None:
     assert actions(world, request) == [("alice", "submit")]
 
 
+def test_a_decision_is_about_what_is_in_git_not_about_files_here(world: World) -> None:
+    """Edited rules and an edited record in the work tree change nothing, whoever acts in that clone."""
+    request = world.alice.submitted("update", {APP: NEW})
+    world.dave.git("fetch", "-q", "origin")
+    world.dave.git("switch", "-q", "change/update")
+    world.dave.write("groups/approvers.yaml", "displayName: Mine\nmembers: [dave]\n")
+    (world.dave.clone / "policies" / "apps.yaml").unlink()
+    (world.dave.clone / f"requests/{stamp()[:4]}/update.jsonl").unlink()
+    assert refused(world.dave, "approve", request) == ("notApprover", "who can: bob, carol")
+    assert refused(world.dave, "merge", request)[0] == "needsApprovals"
+    bob = replace(world.bob, clone=world.dave.clone)
+    assert bob.maa("approve", request, "--format", "json").json["status"] == "approved"
+
+
+def test_of_several_approvers_the_last_one_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """``approver`` and the notes are those of the event with which it was approved, by record order."""
+    two = access_policy("app", "approvers", required=2)
+    world = World.with_tenant(tmp_path_factory.mktemp("quorum") / "world", {"policies/apps.yaml": two})
+    request = world.alice.submitted("update", {APP: NEW})
+    first = world.carol.maa("approve", request, "-m", "One.", "--format", "json").json
+    assert (first["status"], first["policies"][0]["approvedBy"]) == ("needsApproval", ["carol"])
+    second = world.bob.maa("approve", request, "-m", "Two.", "--format", "json").json
+    assert (second["approver"], second["approvalJustification"]) == ("bob", "Two.")
+    assert second["policies"][0]["approvedBy"] == ["bob", "carol"]
+
+
+def test_nothing_but_the_machine_sets_the_clock(world: World) -> None:
+    """Dates that git and build tools take from the environment are not the time of an event."""
+    dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "MAA_NOW", "MAA_CLOCK"), "2001-01-01T00:00:00Z")
+    request = world.alice.submitted("update", {APP: NEW})
+    before = stamp()
+    answer = run_process(
+        world.bob, "--key", str(world.bob.key), "approve", request, "--format", "json",
+        **dates, SOURCE_DATE_EPOCH="0", TZ="Pacific/Kiritimati",
+    )  # fmt: skip
+    assert before <= answer.json["events"][1]["at"] <= stamp()
+
+
 def test_an_administrator_with_a_lost_key_gets_a_new_one(world: World) -> None:
     """The other administrator submits the new public key, a third person approves; the old key is then nobody's."""
     request = world.alice.submitted("update", {APP: NEW})
@@ -248,6 +287,33 @@ def test_a_merge_that_lost_a_race_is_judged_again(world: World) -> None:
     meanwhile(world, world.carol, world.bob, "withdraw", request)
     assert refused(world.carol, "merge", request)[0] == "needsApprovals"
     assert branches(world) == ["change/update"]
+
+
+def test_a_merge_is_all_or_nothing(world: World) -> None:
+    """A server that keeps the change branch keeps the protected branch, too."""
+    request = approved(world)
+    hook = world.server / "hooks" / "update"
+    hook.write_text('#!/bin/sh\ntest "$1" = refs/heads/main\n')
+    hook.chmod(0o700)
+    before = world.tip()
+    assert world.alice.maa("merge", request, "--format", "json", code=4).error["code"] == "refused"
+    assert (world.tip(), branches(world)) == (before, ["change/update"])
+
+
+def test_an_object_that_is_not_applied_is_4_and_stops_no_other(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A broken resource that nothing protects: named with its error, the others are applied."""
+    world = World(tmp_path_factory.mktemp("partial") / "world")
+    alice = world.person("alice")
+    held = account("alice", alice.public_key, roles="intuneServiceAdministrator, deployer")
+    world.found({"maa.yaml": settings(), "accounts/alice.yaml": held})
+    alice.commit({APP: "type: nonsense\n", OTHER: app("Other")})
+    alice.git("push", "-q", "origin", "main")
+    found = alice.maa("apply", "--format", "json", code=4).json["objects"]
+    assert [(row["object"], row["outcome"]) for row in found] == [
+        ("app/company-portal", "failed"),
+        ("app/other", "applied"),
+    ]
+    assert APP in found[0]["message"]
 
 
 def test_two_who_merge_at_once_are_both_told_yes(world: World) -> None:

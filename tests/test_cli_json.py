@@ -356,8 +356,8 @@ def test_verify_lists_violations(world: World) -> None:
     ]
 
 
-def test_init_archive_revert_and_demo_print_one_document(world: World) -> None:
-    """What was written, what became of branches, the new branch's name, the story's folder."""
+def test_init_archive_and_revert_print_one_document(world: World) -> None:
+    """What was written, what became of branches, the new branch's name."""
     bob = world.bob
     request = world.alice.submitted("update", {APP: app(description="New.")})
     bob.maa("approve", request)

@@ -198,12 +198,13 @@ def test_the_completion_names_the_last_good_commit(world: World, forger: Forger)
 
 
 def test_other_events_name_any_good_commit_before(world: World, forger: Forger) -> None:
-    """What went on beside the request does not void it."""
+    """What went on beside the request does not void it; a healed commit is as good a base as any."""
     earlier = world.tip()
-    grow(forger, {"docs/note.md": "Meanwhile.\n"})
-    request = Forgery(forger).submit(world.alice, base=earlier).approve(world.bob, base=earlier).complete(world.alice)
+    healed = grow(forger, EDIT)
+    restore(forger, earlier)
+    request = Forgery(forger).submit(world.alice, base=earlier).approve(world.bob, base=healed).complete(world.alice)
     request.land()
-    assert verified(world) == GOOD
+    assert verified(world) == (0, ["unapprovedChange"])
 
 
 def test_only_the_requestor_completes_where_the_settings_say_so(world: World, forger: Forger) -> None:
@@ -405,6 +406,23 @@ def test_f7_records_are_only_extended(
     assert violation_of(verified(world)) == code
 
 
+@pytest.mark.parametrize("mode", ["100755", "120000"])
+def test_d5_a_record_is_a_regular_file(world: World, forger: Forger, mode: str) -> None:
+    """A new one, one that is extended, and the one of a landing."""
+    good = world.tip()
+    request = whole(forger)
+    request.land(modes={request.path: mode})
+    assert "recordAltered" in verified(world)[1]
+    restore(forger, good)
+    data = kept_record(forger)
+    later = Forgery(forger)
+    later.lines = data.splitlines()
+    later.submit(world.alice)
+    grow(forger, {RECORD: forger.record(*later.lines)}, modes={RECORD: mode})
+    assert verified(world)[1][-1] == "recordAltered"
+    assert verified(world)[0] == 3
+
+
 @pytest.mark.parametrize(
     "path",
     ["requests/README.md", "requests/.gitkeep", "requests/forged.jsonl", "requests/26/forged.jsonl",
@@ -564,6 +582,15 @@ def test_names_and_modes_of_unprotected_paths_are_free(world: World, forger: For
     tree = world.alice.git("write-tree")
     forger.push(world.alice.git("commit-tree", tree, "-p", world.tip(), "-m", "forged"))
     assert verified(world) == GOOD
+
+
+@pytest.mark.parametrize("path", ["resources/README.md", "resources/apps/.gitkeep"])
+def test_a_companion_is_free_but_a_regular_file(world: World, forger: Forger, path: str) -> None:
+    """Nobody approves it, and no link stands in its place."""
+    grow(forger, {path: "x\n"})
+    assert verified(world) == GOOD
+    grow(forger, {path: "../maa.yaml"}, modes={path: "120000"})
+    assert violation_of(verified(world)) == "malformedTree"
 
 
 def test_h15_in_a_signed_list_they_are_not(world: World, forger: Forger) -> None:
@@ -1152,9 +1179,12 @@ def test_a_clone_remembers_the_last_good_commit_and_the_latest_time(world: World
     assert (remembered["commit"], remembered["time"]) == (good, json.loads(request.lines[-1])["at"])
 
 
-def past_gone(world: World, forger: Forger) -> None:
-    """Let dave's clone see some steps and remember them, then take a commit of the past out of it."""
-    middle, *_ = (grow(forger, {f"docs/{name}.md": "x\n"}) for name in "abc")
+def past_gone(world: World, forger: Forger) -> str:
+    """Let dave's clone see some steps and remember them, then take a commit of the past out of it.
+
+    Returns a good commit after that one, before the one that is remembered.
+    """
+    middle, later, _ = (grow(forger, {f"docs/{name}.md": "x\n"}) for name in "abc")
     dave = world.dave
     dave.maa("requests")
     dave.git("repack", "-q", "-a", "-d")
@@ -1163,6 +1193,7 @@ def past_gone(world: World, forger: Forger) -> None:
     shutil.move(pack, moved)
     dave.git("unpack-objects", "-q", data=moved.read_bytes())
     (dave.clone / ".git" / "objects" / middle[:2] / middle[2:]).unlink()
+    return later
 
 
 def test_commands_go_on_from_the_memory_and_verify_never_does(world: World, forger: Forger) -> None:
@@ -1195,6 +1226,14 @@ def test_h29_a_memory_whose_time_is_missing_or_foreign_is_not_gone_on_from(
         memory_file(world.dave).unlink()
     else:
         memory_file(world.dave).write_text(text)
+    assert world.dave.maa("--no-fetch", "requests", "--format", "json", code=4).error["code"] == "missingObject"
+
+
+def test_h29_a_memory_of_another_commit_is_not_gone_on_from(world: World, forger: Forger) -> None:
+    """Commit and time must belong together, or the time is that of another step."""
+    later = past_gone(world, forger)
+    remembered = json.loads(memory_file(world.dave).read_text())
+    memory_file(world.dave).write_text(json.dumps({**remembered, "commit": later}))
     assert world.dave.maa("--no-fetch", "requests", "--format", "json", code=4).error["code"] == "missingObject"
 
 

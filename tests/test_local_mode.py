@@ -110,6 +110,51 @@ def test_from_an_empty_repository_to_the_first_request(world: World, tmp_path: P
     assert alice.maa("complete", "first", "--format", "json").json["status"] == "completed"
 
 
+def test_init_with_the_callers_own_key_says_what_to_do_next(world: World, tmp_path: Path) -> None:
+    """One account, of git's name and address; nobody could approve yet, so there is no access policy."""
+    folder = tmp_path / "alone"
+    world.git(tmp_path, "init", "-q", "-b", "main", str(folder))
+    world.git(folder, "config", "user.name", "Alice Nguyen")
+    world.git(folder, "config", "user.email", "alice@contoso.com")
+    alice = replace(world.alice, clone=folder)
+    answer = alice.maa("init", "--tenant", "contoso", "--format", "json").json
+    assert "accounts/alice.yaml" in answer["files"]
+    assert [path for path in answer["files"] if path.startswith("policies/")] == []
+    assert any("two more" in note or "account" in note for note in answer["notes"])
+    assert alice.maa("validate").err == "no problems\n"
+    assert [path.name for path in (folder / "accounts").iterdir()] == ["alice.yaml"]
+    assert "userPrincipalName: alice@contoso.com\n" in (folder / "accounts" / "alice.yaml").read_text()
+
+
+def test_init_again_adds_what_is_missing_and_leaves_committing_to_submit(world: World) -> None:
+    """On a change branch, like any change to the rules; on the protected branch it is refused. Nothing is pushed."""
+    _, public = world.key("erin")
+    file = world.folder / "erin.pub"
+    file.write_text(f"{public} erin@contoso.com\n")
+    more = ("init", "--account", f"erin={file}")
+    assert world.alice.maa(*more, "--format", "json", code=3).error["code"] == "notOnChangeBranch"
+    before = world.git(world.server, "for-each-ref")
+    world.alice.git("switch", "-q", "-c", "change/erin")
+    answer = world.alice.maa(*more, "--format", "json").json
+    assert (answer["branch"], answer["commit"]) == ("change/erin", None)
+    assert {"accounts/erin.yaml", "groups/approvers.yaml"} <= set(answer["files"])
+    assert world.git(world.server, "for-each-ref") == before
+    assert world.alice.maa("submit", "-a", "-m", "Erin joins.", "--format", "json").json["status"] == "needsApproval"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--account", "alice"), ("--account", "=x.pub"), ("--account", "alice=nothing.pub"), ("--account", "alice=.")],
+)
+def test_init_with_an_account_that_cannot_be_read_is_wrong_usage(
+    world: World, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """``--account`` takes a name and a file that is there."""
+    world.git(tmp_path, "init", "-q", "-b", "main", str(tmp_path / "new"))
+    alice = replace(world.alice, clone=tmp_path / "new")
+    assert "Error: " in alice.maa("init", "--tenant", "contoso", *arguments, code=2).err
+
+
 def test_init_refuses_a_repository_whose_files_are_in_the_way(world: World, tmp_path: Path) -> None:
     """With a list of them; nothing is written."""
     folder = tmp_path / "taken"
@@ -356,7 +401,7 @@ def test_a_branch_that_another_process_is_moving_is_not_forced(local: World) -> 
     lock = local.alice.clone / ".git" / "refs" / "heads" / "main.lock"
     lock.touch()
     answer = local.alice.maa("merge", request, "--format", "json", code=4)
-    assert answer.error["code"] == "gitFailed"
+    assert answer.error["code"] == "lostRace"
     lock.unlink()
     assert refs(local)["main"] == before
     local.alice.maa("merge", request)

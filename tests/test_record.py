@@ -679,6 +679,23 @@ def test_h21_the_prefix_is_never_shorter_than_what_is_on_the_protected_branch(wo
     assert [json.loads(line)["action"] for line in lines] == ["submit", "reject", "submit"]
 
 
+def test_h21_a_veto_goes_on_from_the_protected_branch_where_the_branch_was_cut_shorter(
+    world: World, forger: Forger
+) -> None:
+    """The branch holds less than what landed, and junk: what landed is the beginning."""
+    request = Forgery(forger).submit(world.alice).push()
+    world.alice.maa("cancel", "forged")
+    kept = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    request.lines.append(b"junk")
+    request.push()
+    assert request.check() == (3, "needsApproval", ["brokenRecord", "recordAltered", "needsApprovals"])
+    answer = world.carol.maa("reject", "forged", "-m", "No.")
+    assert "not final" not in answer.err
+    lines = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    assert lines[:2] == kept
+    assert [json.loads(line)["action"] for line in lines] == ["submit", "cancel", "reject"]
+
+
 def test_h24_an_event_of_the_future_is_out_of_time(world: World, forger: Forger) -> None:
     """Five minutes are granted, six are not."""
     request = Forgery(forger).submit(world.alice).approve(world.bob, at=stamp(timedelta(minutes=4, seconds=50))).push()

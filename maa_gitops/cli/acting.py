@@ -23,9 +23,19 @@ CANNOT = 4
 request_argument = click.argument("request", metavar="ID", shell_complete=complete_request)
 
 
-notes_option = click.option("-m", "--message", "notes", metavar="NOTES", help="Approver notes.")
+def _notes(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse notes that no record could hold."""
+    from maa_gitops.record import prose_problem
+
+    problem = prose_problem(value) if value is not None else None
+    if problem is not None:
+        raise click.BadParameter(f"the notes are refused: {problem}")
+    return value
+
+
+notes_option = click.option("-m", "--message", "notes", metavar="NOTES", callback=_notes, help="Approver notes.")
 required_notes_option = click.option(
-    "-m", "--message", "notes", metavar="NOTES", required=True, help="Approver notes: why not."
+    "-m", "--message", "notes", metavar="NOTES", required=True, callback=_notes, help="Approver notes: why not."
 )
 
 
@@ -205,12 +215,8 @@ def _decide(
     invocation: Invocation, clone: "Clone", found: "Request", action: "Action", actor: "Actor", notes: str | None
 ) -> None:
     """Show the change, ask, sign, publish, and show what the request has come to."""
-    from maa_gitops.record import prose_problem
     from maa_gitops.workflow.acts import act, refuse_unless_open
 
-    problem = prose_problem(notes) if notes is not None else None
-    if problem is not None:
-        raise click.UsageError(f"the notes are refused: {problem}")
     refuse_unless_open(found, action, actor.account)
     if invocation.asks:
         with redirect_stdout(sys.stderr):  # it belongs to the question: what comes of it is the answer

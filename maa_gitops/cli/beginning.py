@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maa_gitops.cli.invocation import Invocation
+from maa_gitops.cli.invocation import Invocation, json_text
 from maa_gitops.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -118,8 +118,6 @@ def demo(invocation: Invocation, *, keep: bool) -> None:
 @click.pass_obj
 def schema(invocation: Invocation, name: str | None) -> None:
     """Print a JSON Schema, for editors; without a name, list them."""
-    import json
-
     from maa_gitops.documents import schema_names, shipped_schema
     from maa_gitops.render.plain import document
 
@@ -130,5 +128,4 @@ def schema(invocation: Invocation, name: str | None) -> None:
     if name not in names:
         raise click.UsageError(f"there is no schema '{name}'; there are: {', '.join(names)}")
     found = shipped_schema(name)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    invocation.emit(document(name=name, schema=found), lambda: click.echo(text))
+    invocation.emit(document(name=name, schema=found), lambda: click.echo(json_text(found)))

@@ -6,6 +6,7 @@ The only place that reads the clock, the environment and the terminal.
 import json
 import os
 import sys
+from codecs import lookup
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from maa_gitops.workflow.clone import Clone
 
 _SSH_BEGINNINGS = ("ssh-", "sk-", "ecdsa-", "key::", "~", "/", ".")
+
+
+def json_text(plain: Mapping[str, object]) -> str:
+    """Plain data as JSON; on an output that is not UTF-8 in letters that every encoding has."""
+    is_utf8 = lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    return safe_json(json.dumps(plain, indent=2, ensure_ascii=not is_utf8, default=str))
 
 
 @dataclass
@@ -141,7 +148,7 @@ class Invocation:
     def emit(self, plain: Mapping[str, object], text: Callable[[], None]) -> None:
         """Put out the answer: one JSON document, or the text that ``text`` writes."""
         if self.wants_json:
-            click.echo(safe_json(json.dumps(plain, indent=2, ensure_ascii=False, default=str)))
+            click.echo(json_text(plain))
         else:
             text()
 

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -135,6 +136,9 @@ def cli(ctx: click.Context, directory: Path | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal does not have is no crash
     try:
         code = _run(Invocation(), arguments)
     except BrokenPipeError:
@@ -200,7 +204,8 @@ def _usage(invocation: Invocation, error: click.ClickException, arguments: Seque
         invocation.format = "json"
         invocation.emit(document(error={**fields, **nothing}), lambda: None)
     else:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        click.UsageError(safe_line(error.format_message()), context).show()
     return USAGE_EXIT
 
 

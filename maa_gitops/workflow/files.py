@@ -21,12 +21,14 @@ def move(repository: Repository, updates: Sequence[RefUpdate], message: str) -> 
         RepositoryError: the branches moved and files could not, because somebody changed them just now.
     """
     note = _note(repository)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps([[update.ref, update.old, update.new] for update in updates]), encoding="utf-8")
+    with suppress(OSError):  # without a note a kill leaves more to do by hand
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps([[update.ref, update.old, update.new] for update in updates]), encoding="utf-8")
     repository.update_refs(updates, message)
     for update in updates:
         _bring_files(repository, update)
-    note.unlink(missing_ok=True)
+    with suppress(OSError):
+        note.unlink(missing_ok=True)
 
 
 def settle(repository: Repository) -> None:

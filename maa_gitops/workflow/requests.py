@@ -41,6 +41,8 @@ from maa_gitops.tenant.paths import NAME
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.contributors import Contributors, contributors_of
 
+_SHOWN_NAME = 80
+
 OutcomeReader = Callable[[str, tuple[ObjectId, ...]], tuple[TargetOutcome, ...]]
 """Tells how a merged request stands on the targets that it concerns: (merge commit, its objects) to outcomes."""
 
@@ -98,7 +100,8 @@ def find_id(named: str) -> str:
     """
     name = request_id(named.removeprefix("refs/heads/"))
     if not NAME.fullmatch(name):
-        raise NotAllowedError(f"'{named}' is no request", hint="maa requests --all", code=ReasonCode.NO_OPEN_REQUEST)
+        shown = named if len(named) <= _SHOWN_NAME else f"{named[:_SHOWN_NAME]}…"
+        raise NotAllowedError(f"'{shown}' is no request", hint="maa requests --all", code=ReasonCode.NO_OPEN_REQUEST)
     return name
 
 
