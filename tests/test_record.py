@@ -636,10 +636,7 @@ def test_a_record_of_more_than_16_mebibytes_is_broken(world: World, forger: Forg
     assert verified(world) == (3, ["recordAltered"])
 
 
-JUNK = [b"junk", b"", b"# approved", b'{"action":"approve"}']
-
-
-@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize("junk", [b"", b'{"action":"approve"}'])
 def test_h21_acts_start_from_the_longest_good_prefix(world: World, forger: Forger, junk: bytes) -> None:
     """A broken tail is dropped by a veto, which says so; an approval refuses instead."""
     request = Forgery(forger).submit(world.alice)
@@ -763,7 +760,7 @@ def beyond_json_schema(event: Mapping[str, Any]) -> bool:
     return unordered or blank or bool(steps & {"", ".", "..", ".git"})
 
 
-@hypothesis_settings(deadline=None, database=None, max_examples=1500)
+@hypothesis_settings(deadline=None, database=None, max_examples=500)
 @given(mutated())
 def test_the_parser_and_the_schema_agree(event: dict[str, Any]) -> None:
     """What the one takes the other takes, but for what JSON Schema has no words for."""
@@ -772,7 +769,7 @@ def test_the_parser_and_the_schema_agree(event: dict[str, Any]) -> None:
     assert is_read == (is_valid and not beyond_json_schema(event)), event
 
 
-@hypothesis_settings(deadline=None, database=None, max_examples=200)
+@hypothesis_settings(deadline=None, database=None, max_examples=100)
 @given(st.one_of(st.sampled_from([value for value in POOL if isinstance(value, str)]), st.text(max_size=80)))
 def test_a_signature_that_the_schema_refuses_never_verifies(text: str) -> None:
     """The armour is judged where signatures are verified; there nothing but ssh-keygen's own spelling passes."""

@@ -615,11 +615,12 @@ def test_d8_replaced_objects_change_no_answer(world: World, forger: Forger) -> N
     assert honest[3][0] == 3
     world.bob.git("fetch", "-q", "origin")
     good_twin = world.bob.git("commit-tree", f"{main}^{{tree}}", "-p", main, "-m", "twin")
+    orphan = world.bob.git("commit-tree", f"{main}^{{tree}}", "-m", "orphan")
     blob = world.bob.git("hash-object", "-w", "--stdin", data=b"nothing here\n")
     head = world.tip("change/weak")
     world.bob.git("replace", evil, good_twin)
     world.bob.git("replace", world.bob.git("rev-parse", f"{head}:policies/apps.yaml"), blob)
-    world.bob.git("replace", head, good_twin)
+    world.bob.git("replace", head, orphan)
     world.bob.git("push", "-q", "origin", "refs/replace/*:refs/replace/*")
     assert battery(world.bob, "weak") == honest
     assert battery(world.carol, "weak") == honest
@@ -640,9 +641,16 @@ def test_d8_grafts_do_not_cut_a_violation_out(world: World, forger: Forger) -> N
 
 def test_d8_a_shallow_list_does_not_move_the_start(world: World, forger: Forger) -> None:
     """A shallow list in a clone that has everything changes nothing: parents are read from the commits."""
+    Forgery(forger).submit(world.alice).approve(world.bob).push()
+    world.bob.git("fetch", "-q", "origin")
+    shallow = world.bob.clone / ".git" / "shallow"
+    shallow.write_text(f"{world.tip('change/forged')}\n")
+    assert world.bob.git("rev-list", "--count", "origin/change/forged") == "1"
+    assert gate(world.bob, "forged", "--no-fetch") == (0, ["awaitingCompletion"])
+    shallow.unlink()
     forger.push(evil := forger.commit([world.tip()], {NEW: app("Evil")}))
     world.bob.git("fetch", "-q", "origin")
-    (world.bob.clone / ".git" / "shallow").write_text(f"{evil}\n")
+    shallow.write_text(f"{evil}\n")
     assert world.bob.git("rev-list", "--count", evil) == "1"
     assert verified(world.bob, "--no-fetch") == (3, ["unapprovedChange"])
 

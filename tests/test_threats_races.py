@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -225,19 +226,24 @@ def test_f2_two_submits_at_once_block_no_decision(world: World) -> None:
 # --- F1: in between --------------------------------------------------------------------------------------------------
 
 
-def when_pushing(person: Person, later: Mapping[str, str]) -> None:
-    """Bring the server's branches to another state in the very moment when the person pushes, once."""
-    world, hook = person.world, person.clone / ".git" / "hooks" / "pre-push"
-    now = refs(world)
+def when_pushing(person: Person, later: Mapping[str, str]) -> Path:
+    """Bring the server's branches to another state once, in the moment when the person's push reaches it.
+
+    Returns the program that does it, which is gone when it has.
+    """
+    world, program = person.world, person.world.folder / "receive-pack.sh"
     moves = [f"update refs/heads/{name} {oid}" for name, oid in later.items()]
-    moves += [f"delete refs/heads/{name}" for name in now if name not in later]
+    moves += [f"delete refs/heads/{name}" for name in refs(world) if name not in later]
     script = shlex.quote("\n".join(moves) + "\n")
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(
-        f'#!/bin/sh\nrm "$0"\nprintf %s {script} | env -u GIT_DIR git --git-dir={shlex.quote(str(world.server))} '
-        "update-ref --stdin\n"
+    program.write_text(
+        f'#!/bin/sh\nrm "$0"\ngit config --file {shlex.quote(str(person.clone / ".git" / "config"))} '
+        "--unset remote.origin.receivepack\n"
+        f"printf %s {script} | git --git-dir={shlex.quote(str(world.server))} update-ref --stdin\n"
+        'exec git-receive-pack "$@"\n'
     )
-    hook.chmod(0o755)
+    program.chmod(0o755)
+    person.git("config", "remote.origin.receivepack", str(program))
+    return program
 
 
 def put_back(world: World, before: Mapping[str, str]) -> dict[str, str]:
@@ -317,10 +323,10 @@ def test_f1_what_moves_during_an_act_is_judged_again(
     stand_in = World.copied(world.folder, world.folder.parent / "later")
     person = stand_in.people[actor.name]
     forget(person)
-    when_pushing(person, later)
+    program = when_pushing(person, later)
     answer = person.maa(act, request, "--format", "json", code=None)
     code, reason = expected
-    assert not (person.clone / ".git" / "hooks" / "pre-push").exists()
+    assert not program.exists()
     assert (answer.code, answer.json.get("error", {}).get("code")) == (code, reason)
     if code:
         assert refs(stand_in) == later
