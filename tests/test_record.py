@@ -532,7 +532,7 @@ def test_openssh_verifies_every_line_that_the_commands_write(world: World) -> No
     world.alice.maa("submit", "-m", "Again.")
     world.bob.maa("approve", request)
     world.carol.maa("merge", request)
-    data = world.read("requests/2026/update.jsonl").encode()
+    data = world.read(f"requests/{stamp()[:4]}/update.jsonl").encode()
     expected = ["submit", "cancel", "submit", "approve", "withdraw", "reject", "submit", "approve", "complete"]
     assert verified_by_openssh(world, data) == expected
     previous = [json.loads(raw).get("previous") for raw in data.splitlines()]
@@ -645,7 +645,7 @@ def test_h21_acts_start_from_the_longest_good_prefix(world: World, forger: Forge
     assert world.bob.maa("approve", "forged", "--format", "json", code=3).error["code"] == "brokenRecord"
     told = world.carol.maa("reject", "forged", "-m", "No.").err
     assert "dropped 1 broken lines" in told
-    lines = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    lines = world.read(request.path).encode().splitlines()
     assert lines[0] == request.lines[0]
     assert [json.loads(line)["action"] for line in lines] == ["submit", "reject"]
     assert request.check()[:2] == (3, "rejected")
@@ -666,12 +666,12 @@ def test_h21_the_prefix_is_never_shorter_than_what_is_on_the_protected_branch(wo
     """A veto that landed is kept, whatever was made of the branch."""
     request = Forgery(forger).submit(world.alice).push()
     world.carol.maa("reject", "forged", "-m", "No.")
-    kept = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    kept = world.read(request.path).encode().splitlines()
     request.lines = [*kept, b"junk"]
     request.push()
     world.alice.git("switch", "-q", "-C", "change/forged", "origin/change/forged")
     world.alice.maa("submit", "-m", "Again.")
-    lines = world.read("requests/2026/forged.jsonl", "refs/heads/change/forged").encode().splitlines()
+    lines = world.read(request.path, "refs/heads/change/forged").encode().splitlines()
     assert lines[:2] == kept
     assert [json.loads(line)["action"] for line in lines] == ["submit", "reject", "submit"]
 
@@ -682,13 +682,13 @@ def test_h21_a_veto_goes_on_from_the_protected_branch_where_the_branch_was_cut_s
     """The branch holds less than what landed, and junk: what landed is the beginning."""
     request = Forgery(forger).submit(world.alice).push()
     world.alice.maa("cancel", "forged")
-    kept = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    kept = world.read(request.path).encode().splitlines()
     request.lines.append(b"junk")
     request.push()
     assert request.check() == (3, "needsApproval", ["brokenRecord", "recordAltered", "needsApprovals"])
     answer = world.carol.maa("reject", "forged", "-m", "No.")
     assert "not final" not in answer.err
-    lines = world.read("requests/2026/forged.jsonl").encode().splitlines()
+    lines = world.read(request.path).encode().splitlines()
     assert lines[:2] == kept
     assert [json.loads(line)["action"] for line in lines] == ["submit", "cancel", "reject"]
 

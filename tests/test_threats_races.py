@@ -188,11 +188,31 @@ def test_f1_two_completions_at_once_apply_once(world: World) -> None:
 def test_f1_many_commands_in_one_clone(world: World, forger: Forger) -> None:
     """Commands that run side by side in one clone all answer, although all of them fetch and remember."""
     request = submitted(world)
-    for number in range(10):
-        forger.push(forger.commit([world.tip()], {f"docs/{number}.md": "x"}), f"change/free-{number}")
+    for description in ("before", "after"):
+        commit = forger.commit([world.tip()], {f"docs/{description}.md": "x"})
+        branches = ["main", *(f"change/free-{number}" for number in range(30))]
+        refspecs = [f"{commit}:refs/heads/{branch}" for branch in branches]
+        forger.person.git("push", "-q", "--force", "origin", *refspecs)
+        if description == "before":
+            world.bob.maa("requests")
     answers = together((world.bob, ("approve", request)), *[(world.bob, ("requests",))] * 4)
     assert [(answer.code, answer.err) for answer in answers] == [(0, "")] * 5
     assert world.dave.show(request).json["status"] == "approved"
+
+
+def test_f1_what_another_command_holds_for_a_moment_is_fetched_again(world: World) -> None:
+    """A ref of the clone that another command is just writing costs a second fetch, not the command."""
+    request = submitted(world)
+    lock = world.bob.clone / ".git" / "refs" / "remotes" / "origin" / "change" / "update.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("")
+    program, once = world.folder / "upload-pack.sh", shlex.quote(str(world.folder / "once"))
+    program.write_text(
+        f'#!/bin/sh\n[ -e {once} ] && rm -f {shlex.quote(str(lock))}\ntouch {once}\nexec git-upload-pack "$@"\n'
+    )
+    program.chmod(0o755)
+    world.bob.git("config", "remote.origin.uploadpack", str(program))
+    assert world.bob.maa("approve", request, "--format", "json").json["status"] == "approved"
 
 
 def test_f2_two_requests_on_one_object_that_raced(world: World) -> None:
@@ -514,6 +534,7 @@ def test_f4_a_command_killed_at_any_step_can_be_run_again(
 ) -> None:
     """Killed around each push and each move of a ref or a file: the rerun ends it, once, and leaves nothing."""
     prepare(world)
+    world.bob.maa("requests")
     killed = 0
     for step in range(20):
         place = World.copied(world.folder, world.folder.parent / f"killed-{step}")
@@ -535,7 +556,7 @@ def test_f4_a_command_killed_at_any_step_can_be_run_again(
             break
         assert process.returncode == -signal.SIGKILL
         killed += 1
-    assert killed >= 3
+    assert killed >= 2
 
 
 def test_f4_without_a_remote_a_killed_merge_is_ended_by_the_next_command(world: World) -> None:
@@ -577,7 +598,7 @@ def test_f4_work_done_after_a_kill_is_not_touched(world: World) -> None:
     assert verified(world.dave) == (0, [])
 
 
-@pytest.mark.parametrize("milliseconds", [150, 250, 350, 450, 600, 800])
+@pytest.mark.parametrize("milliseconds", [150, 300, 450, 700])
 def test_f4_after_a_power_cut_the_same_command_ends_the_work(world: World, milliseconds: int) -> None:
     """The whole process group dies at some moment: once stale locks are gone the rerun merges and applies, once."""
     request = approved(world)
@@ -713,7 +734,7 @@ def test_f6_receipts_set_back_are_noticed(world: World) -> None:
     assert [found["properties"]["description"] for found in held] == ["Two."]
 
 
-COMMANDS = (["check", "two"], ["show", "two"], ["requests"], ["verify"], ["apply"], ["plan"], ["explain"], ["archive"])
+COMMANDS = (["check", "two"], ["requests"], ["verify"], ["apply"])
 
 
 @pytest.mark.parametrize("kind", ["cut", "rewritten", "first parent swapped", "unrelated"])
@@ -734,9 +755,6 @@ def test_f7_a_clone_that_remembers_refuses_lost_history(world: World, forger: Fo
     forger.push(evil, force=True)
     for command in COMMANDS:
         answer = world.dave.maa(*command, "--format", "json", code=None)
-        if command == ["apply"]:
-            assert answer.code == 3
-            continue
         assert refused(answer) == (3, ["lostChain"]), command
         assert lost in answer.error["message"]
         assert answer.error["hint"].endswith(f"git push --force origin {lost}:main")
