@@ -40,6 +40,7 @@ def test_an_act_asks_with_the_change_shown_first(
     answer = run_at_terminal(world.people[person], *arguments, typed=["n"])
     shown = plain(answer.err)
     assert answer.code == 3
+    assert shown.index("Business justification\n  Wanted.\n") > 0
     assert 0 < shown.index("-description: Apps for work.\n+description: New.\n") < shown.index(question)
     assert shown.endswith("error: nothing was done\n")
     assert (world.tip("change/update"), actions(world, request)) == (before, ["submit"])

@@ -1,6 +1,7 @@
 """``init``: planning a tenant repository and writing it, in real git repositories."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from maa_gitops import shipped
-from maa_gitops.documents import check_schema, read_json_schema, read_yaml, schema_names, shipped_schema
+from maa_gitops.documents import check_schema, read_yaml, schema_names, shipped_schema
 from maa_gitops.errors import NotAllowedError, RemoteError, RepositoryError
 from maa_gitops.git import Repository
 from maa_gitops.history import Memory, walk
@@ -280,10 +281,9 @@ def test_every_document_names_its_schema_and_conforms_to_it(place: Place) -> Non
         first = place.read(path).splitlines()[0]
         start, _, relative = first.partition("=")
         copy = (place.path / path).parent / relative
-        schema, problems = read_json_schema(copy.read_bytes(), relative)
+        schema = json.loads(copy.read_bytes())
         document, _ = read_yaml((place.path / path).read_bytes(), path)
-        assert (start, problems) == ("# yaml-language-server: $schema", ())
-        assert schema is not None
+        assert start == "# yaml-language-server: $schema"
         assert document is not None
         assert schema == shipped_schema(copy.name.removesuffix(".schema.json"))
         assert check_schema(document, schema) == ()

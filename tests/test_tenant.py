@@ -321,3 +321,9 @@ def test_a_types_own_schema_is_held(bench: Bench) -> None:
     assert bench.everything({**files, "resources/roles/x.yaml": "displayName: X\n"}) == ()
     broken = {**files, "schemas/role.schema.json": '{"$ref": "https://example.com/x.json"}'}
     assert [p.code for p in bench.rules(broken)] == ["invalidSchema"]
+
+
+def test_broken_rules_do_not_hide_broken_resources(bench: Bench) -> None:
+    """All problems are told at once, as long as the settings say what belongs to which type."""
+    files = {"groups/approvers.yaml": "displayName: A\n", "resources/apps/x.yaml": "type: webApp\n"}
+    assert {problem.path for problem in bench.everything(files)} == set(files)

@@ -215,11 +215,14 @@ def _decide(
     invocation: Invocation, clone: "Clone", found: "Request", action: "Action", actor: "Actor", notes: str | None
 ) -> None:
     """Show the change, ask, sign, publish, and show what the request has come to."""
+    from maa_gitops.render.text import asked_text
     from maa_gitops.workflow.acts import act, refuse_unless_open
 
     refuse_unless_open(found, action, actor.account)
     if invocation.asks:
         with redirect_stdout(sys.stderr):  # it belongs to the question: what comes of it is the answer
+            for line in asked_text(found):
+                invocation.say(line)
             show_diff(invocation, clone, found)
         invocation.confirm(f"{action.value} '{found.id}' as {actor.account.name}?")
     done = act(invocation.open_clone, clone, found, action, actor, notes)

@@ -87,6 +87,19 @@ LIST_HEADS = ("Request", "Status", "Requestor", "Submitted", "Operation")
 def request_text(listed: Listed) -> Iterator[str]:
     """Everything about one request, ending with the commands open to the viewer or why none is."""
     request = listed.request
+    evaluation = request.evaluation
+    yield from asked_text(request)
+    yield "Change" + (f" {evaluation.change}" if evaluation.change else "")
+    yield from (f"  {line}" for line in operations(request)) if request.operations else ("  nothing protected",)
+    yield from _policies(request)
+    yield from _events(request)
+    yield from _merge(request)
+    yield from _reasons(evaluation.reasons)
+    yield from next_steps(listed)
+
+
+def asked_text(request: Request) -> Iterator[str]:
+    """Who asks, until when, who worked on it, and why."""
     evaluation, tenant, submit = request.evaluation, request.facts.tenant, request.submitted
     yield f"Request {request.id}: {status_words(request)}"
     if submit is not None:
@@ -101,13 +114,6 @@ def request_text(listed: Listed) -> Iterator[str]:
     if submit is not None and submit.justification is not None:
         yield "Business justification"
         yield from (f"  {line}" for line in submit.justification.splitlines())
-    yield "Change" + (f" {evaluation.change}" if evaluation.change else "")
-    yield from (f"  {line}" for line in operations(request)) if request.operations else ("  nothing protected",)
-    yield from _policies(request)
-    yield from _events(request)
-    yield from _merge(request)
-    yield from _reasons(evaluation.reasons)
-    yield from next_steps(listed)
 
 
 def _policies(request: Request) -> Iterator[str]:

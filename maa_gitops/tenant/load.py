@@ -43,13 +43,15 @@ _FOLDER_DEPTH = 16
 class Loaded:
     """What a commit's rules came to. ``tenant`` is None if and only if an error is among the problems.
 
-    ``documents`` are by path; they hold the places of values for messages.
+    ``settings`` may be sound where other rules are not. ``documents`` are by path; they hold the places of values for
+    messages.
     """
 
     tenant: Tenant | None
     problems: tuple[Problem, ...]
     documents: Mapping[str, Document]
     schemas: Mapping[str, Mapping[str, object]]
+    settings: Settings | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -90,16 +92,18 @@ def _load(repository: Repository, rules: tuple[Entry, ...], misfits: tuple[str, 
         _collect(repository, entry, files, problems)
     reading = _Reading(repository, files, problems, {}, {})
     settings = reading.settings()
+    if settings is not None:
+        reading.own_schemas(settings)
     accounts = {name: _account(document) for name, document in reading.folder("accounts", "account").items()}
     groups = {name: _group(document) for name, document in reading.folder("groups", "group").items()}
     policies = {name: _policy(document) for name, document in reading.folder("policies", "access-policy").items()}
     if settings is None or any(problem.level is Level.ERROR for problem in problems):
-        return Loaded(None, tuple(sorted(problems)), reading.documents, reading.schemas)
+        return Loaded(None, tuple(sorted(problems)), reading.documents, reading.schemas, settings)
     tenant = Tenant(settings, MappingProxyType(accounts), MappingProxyType(groups), MappingProxyType(policies))
-    reading.own_schemas(settings)
     problems += reference_problems(tenant, reading.documents)
     failed = any(problem.level is Level.ERROR for problem in problems)
-    return Loaded(None if failed else tenant, tuple(sorted(problems)), reading.documents, reading.schemas)
+    found = None if failed else tenant
+    return Loaded(found, tuple(sorted(problems)), reading.documents, reading.schemas, settings)
 
 
 def _collect(repository: Repository, top: Entry, files: dict[str, Entry], problems: list[Problem]) -> None:

@@ -31,13 +31,13 @@ class Rules:
         """The JSON Schema of a profile type's documents; everything is allowed where none is named."""
         own = next((candidate.schema for candidate in self.types if candidate.name == profile_type), None)
         if own is not None:
-            return self.schemas[own]
+            return self.schemas.get(own, {})  # one that is broken is a problem of its own, and blocks everything
         return shipped_schema(profile_type) if profile_type in ("app", "script") else {}
 
 
 def rules_of(loaded: Loaded) -> Rules:
-    """The rules for reading resources, of a sound tenant."""
-    types = loaded.tenant.settings.profile_types if loaded.tenant is not None else ()
+    """The rules for reading resources, as far as the settings are sound."""
+    types = loaded.settings.profile_types if loaded.settings is not None else ()
     return Rules(types, loaded.schemas)
 
 
@@ -172,7 +172,7 @@ def validate(repository: Repository, tree: str) -> tuple[Problem, ...]:
     """Every problem of a whole tree: rules, resources, the shape of what is under ``resources/`` and ``requests/``."""
     loaded = load(repository, tree)
     problems = list(loaded.problems)
-    if loaded.tenant is None:
+    if loaded.settings is None:
         return tuple(sorted(set(problems)))
     rules = rules_of(loaded)
     for top in (RESOURCES, RECORDS):
