@@ -5,7 +5,7 @@ Whether an event counts is judged in ``evaluate``; whether a record may land, in
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -231,6 +231,12 @@ def _evidence(value: object) -> Evidence:
         _matching(value, key, form) for key, form in (("login", _LOGIN), ("url", _URL), ("commit", _OID))
     )
     return Evidence("github", user, login, url, commit)
+
+
+def last_submit(lines: Iterable[Line | EventFact]) -> Event | None:
+    """The newest submit among a record's lines, valid or not: it starts the round."""
+    events = [line.event for line in lines if line.event is not None and line.event.action is Action.SUBMIT]
+    return events[-1] if events else None
 
 
 # --- checking --------------------------------------------------------------------------------------------------------

@@ -189,8 +189,8 @@ def _completion_reasons(
 
 def _signed(facts: Iterable[EventFact]) -> frozenset[str]:
     """The paths of the last submit's signed list."""
-    submits = [fact.event for fact in facts if fact.event is not None and fact.event.action is Action.SUBMIT]
-    return frozenset(change.path for change in submits[-1].changes) if submits else frozenset()
+    submit = record.last_submit(facts)
+    return frozenset(change.path for change in submit.changes) if submit is not None else frozenset()
 
 
 def _landed_changes(tenant: Tenant, step: ChangeSet, signed: frozenset[str]) -> tuple[FileChange, ...]:

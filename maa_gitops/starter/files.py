@@ -9,9 +9,10 @@ from maa_gitops.errors import NotAllowedError
 from maa_gitops.git import Repository
 from maa_gitops.model import BUILT_IN_TYPES, Tenant
 from maa_gitops.shipped import shipped_file, shipped_names
-from maa_gitops.starter.values import CHANGE_PREFIX, GROUP, SCHEMA_FOLDER, Ground, Options, Part
+from maa_gitops.starter.values import GROUP, SCHEMA_FOLDER, Ground, Options, Part
 from maa_gitops.tenant import load
 from maa_gitops.tenant.paths import RECORDS, RESOURCES, SETTINGS
+from maa_gitops.workflow.clone import CHANGE_PREFIX
 
 _GROUP_FILE = f"groups/{GROUP}.yaml"
 

@@ -9,10 +9,11 @@ from maa_gitops.history import first_parents
 from maa_gitops.model import BUILT_IN_TYPES, Problem, Tenant
 from maa_gitops.starter.files import fixed_files, group_file, overlaid, policy_files
 from maa_gitops.starter.people import account_files, find_caller, named_accounts
-from maa_gitops.starter.values import CHANGE_PREFIX, Ground, Options, Plan
+from maa_gitops.starter.values import Ground, Options, Plan
 from maa_gitops.tenant import load, place
 from maa_gitops.tenant.paths import RECORDS, RESOURCES, SETTINGS, entry_problem
 from maa_gitops.tenant.resources import walk
+from maa_gitops.workflow.clone import CHANGE_PREFIX
 
 
 def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -> Plan:

@@ -13,9 +13,6 @@ GROUP = "approvers"
 SCHEMA_FOLDER = "schemas/maa"
 """Where a tenant repository keeps copies of the shipped schemas, for editors. Source: decision 0002."""
 
-CHANGE_PREFIX = "change/"
-"""How the branches begin from which changes are submitted."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

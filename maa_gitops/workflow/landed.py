@@ -3,6 +3,7 @@
 from maa_gitops.change import differences
 from maa_gitops.history import first_parents
 from maa_gitops.model import Action
+from maa_gitops.record import last_submit
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import Kind, place, split_record_path
 from maa_gitops.tenant.paths import RECORDS
@@ -30,10 +31,10 @@ def landed_since(clone: Clone, commit: str | None) -> dict[str, list[str]]:
 
 def _completed_objects(clone: Clone, data: bytes) -> set[str]:
     """The objects of a record's last submit, if the record ends with its completion."""
-    events = [line.event for line in read_record(data)]
-    if not events or events[-1] is None or events[-1].action is not Action.COMPLETE:
+    lines = read_record(data)
+    newest, submit = lines[-1].event if lines else None, last_submit(lines)
+    if newest is None or newest.action is not Action.COMPLETE or submit is None:
         return set()
-    submits = [event for event in events if event is not None and event.action is Action.SUBMIT]
     types = clone.tenant.settings.profile_types
-    places = (place(change.path, types).governed for change in submits[-1].changes) if submits else ()
+    places = (place(change.path, types).governed for change in submit.changes)
     return {str(governed) for governed in places if governed is not None}

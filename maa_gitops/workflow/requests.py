@@ -25,7 +25,7 @@ from maa_gitops.model import (
     ReasonCode,
     TargetOutcome,
 )
-from maa_gitops.record import RECORD_LIMIT, Context, Line, event_facts, longest
+from maa_gitops.record import RECORD_LIMIT, Context, Line, event_facts, last_submit, longest
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import (
     document_path,
@@ -70,8 +70,7 @@ class Request:
     @property
     def submitted(self) -> Event | None:
         """The last submit, which opened the round."""
-        submits = [line.event for line in self.lines if line.event is not None and line.event.action is Action.SUBMIT]
-        return submits[-1] if submits else None
+        return last_submit(self.lines)
 
     @property
     def last_event(self) -> Event | None:
@@ -251,8 +250,8 @@ def _foreign_records(changes: ChangeSet, own: str) -> list[Reason]:
 
 
 def _listed(lines: Iterable[Line]) -> tuple[str, ...] | None:
-    submits = [line.event for line in lines if line.event is not None and line.event.action is Action.SUBMIT]
-    return submits[-1].contributors if submits else None
+    submit = last_submit(lines)
+    return submit.contributors if submit is not None else None
 
 
 def _document_problems(clone: Clone, head: str, changes: ChangeSet) -> list[Reason]:
@@ -381,8 +380,8 @@ def _step_time(clone: Clone, found: _Record, base: str) -> datetime:
 
 
 def _signed_list(events: Iterable[EventFact]) -> tuple[FileChange, ...]:
-    submits = [fact.event for fact in events if fact.event is not None and fact.event.action is Action.SUBMIT]
-    return submits[-1].changes if submits else ()
+    submit = last_submit(events)
+    return submit.changes if submit is not None else ()
 
 
 def _signed_objects(clone: Clone, events: Iterable[EventFact]) -> tuple[ObjectId, ...]:
