@@ -233,6 +233,14 @@ def _evidence(value: object) -> Evidence:
     return Evidence("github", user, login, url, commit)
 
 
+def is_evidence(evidence: Evidence) -> bool:
+    """Whether an event with this evidence would be read back."""
+    try:
+        return _evidence(_plain_evidence(evidence)) == evidence
+    except ValueError:
+        return False
+
+
 def last_submit(lines: Iterable[Line | EventFact]) -> Event | None:
     """The newest submit among a record's lines, valid or not: it starts the round."""
     events = [line.event for line in lines if line.event is not None and line.event.action is Action.SUBMIT]
@@ -306,6 +314,8 @@ class Draft:
     changes: tuple[FileChange, ...] = ()
     contributors: tuple[str, ...] = ()
     justification: str | None = None
+    attested_by: str | None = None
+    evidence: Evidence | None = None
 
 
 def extend(data: bytes, draft: Draft, sign: Callable[[bytes, str], str]) -> bytes:
@@ -342,7 +352,20 @@ def _plain(draft: Draft) -> dict[str, object]:
         plain["change"] = draft.change
     if draft.notes is not None and (draft.action in DECISIONS or draft.action is Action.CANCEL):
         plain["notes"] = draft.notes
+    if draft.attested_by is not None and draft.evidence is not None:
+        plain["attestedBy"] = draft.attested_by
+        plain["evidence"] = _plain_evidence(draft.evidence)
     return plain
+
+
+def _plain_evidence(evidence: Evidence) -> dict[str, object]:
+    return {
+        "commit": evidence.commit,
+        "login": evidence.login,
+        "source": evidence.source,
+        "url": evidence.url,
+        "userId": evidence.user_id,
+    }
 
 
 def longest(records: Sequence[bytes]) -> bytes | None:

@@ -1,10 +1,13 @@
 """Fixtures for every test: worlds that cannot reach the developer's own keys, configuration or home."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import Forger, World
+from tests.support.github import FakeGitHub
+from tests.support.on_github import Hub, found_on_github
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,22 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     for name in ("SSH_AUTH_SOCK", "MAA_SIGNING_KEY", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def founded_on_github(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The usual tenant on GitHub, made once and copied for each test."""
+    world = World.copied(founded, tmp_path_factory.mktemp("founded-on-github") / "world")
+    found_on_github(world)
+    return world.folder
+
+
+@pytest.fixture
+def hub(founded_on_github: Path, tmp_path: Path) -> Iterator[Hub]:
+    """The usual tenant on GitHub; what we asked of it, and what it answered, was as GitHub's description has it."""
+    world = World.copied(founded_on_github, tmp_path / "world")
+    config = world.folder / "runner" / ".git" / "config"
+    config.write_text(config.read_text().replace(str(founded_on_github), str(world.folder)))
+    with FakeGitHub(git_dir=world.server) as fake:
+        yield Hub(world, fake)
+        assert fake.violations == []

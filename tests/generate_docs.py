@@ -53,9 +53,17 @@ def commands_page() -> str:
         for name in names:
             command = cli.get_command(context, name)
             assert command is not None
-            inner = click.Context(command, info_name=name, parent=context)
-            lines += [f"### maa {name}", "", "```text", command.get_help(inner), "```", ""]
+            lines += _command(command, name, context)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _command(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    """A command's section; a group's commands follow it."""
+    inner = click.Context(command, info_name=name, parent=parent)
+    yield from (f"### {inner.command_path}", "", "```text", command.get_help(inner), "```", "")
+    if isinstance(command, click.Group):
+        for below in command.list_commands(inner):
+            yield from _command(command.commands[below], below, inner)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "maa_gitops"
 
 ORDER = (  # noqa: SIM905 - a line of words is easier to read
     "cli render demo starter audit workflow apply history receipt record change tenant documents signing evaluate "
-    "canonical shipped providers git model errors"
+    "canonical shipped providers forges git model errors"
 ).split()
 """A module imports only those after it."""
 
-ADAPTERS = ("git", "providers")
+ADAPTERS = ("git", "providers", "forges")
 PURE = ("model", "canonical", "evaluate")
 PURE_IMPORTS = {"collections", "dataclasses", "datetime", "enum", "hashlib", "json", "typing", "maa_gitops"}
 
@@ -72,6 +72,7 @@ def test_each_library_has_its_home() -> None:
         "jsonschema": ("documents",),
         "cryptography": ("signing",),
         "sqlite3": ("providers", "apply"),
+        "urllib3": ("forges",),
     }
     for path in PACKAGE.rglob("*.py"):
         for library, home in homes.items():
@@ -84,7 +85,7 @@ def test_version_is_instant() -> None:
     code = (
         "import sys\nfrom maa_gitops.cli import main\n"
         "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
-        "slow = {'pygit2', 'jsonschema', 'yaml', 'cryptography', 'rich', 'sqlite3'} & set(sys.modules)\n"
+        "slow = {'pygit2', 'urllib3', 'jsonschema', 'yaml', 'cryptography', 'rich', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(f'imported: {slow}' if slow else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -51,6 +51,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "tenant": "applying",
         "archive": "acting",
     },
+    "For GitHub": {
+        "github": "github",
+    },
     "For auditors": {
         "verify": "reading",
         "audit": "auditing",

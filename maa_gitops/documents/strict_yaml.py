@@ -178,7 +178,11 @@ def _events(data: bytes, path: str) -> Iterator[_Event]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-        message = f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}"
+        problem = getattr(error, "problem", None) or "unreadable"
+        if "nesting" in problem:  # newer parsers have a limit of their own, and meet it before the first event
+            message = f"nested deeper than {DEPTH_LIMIT}"
+            raise DocumentError(message, path=path, line=line, column=column, code="tooDeep") from error
+        message = f"not YAML: {problem}"
         raise DocumentError(message, path=path, line=line, column=column, code="syntax") from error
 
 

@@ -1,4 +1,7 @@
-"""Text from a repository, made safe to show: nothing in it can move the cursor or turn the line around."""
+"""Text from a repository, made safe to show: nothing in it can move the cursor or turn the line around.
+
+Nor can a line of it be a command to the runner of a CI job, which reads what is shown there.
+"""
 
 import json
 import re
@@ -10,12 +13,17 @@ _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 
+_RUNNER_COMMAND = re.compile(r"^([ \t]*):(?=:)|#(?=#\[)", re.MULTILINE)
+"""What GitHub's runner takes for a command: ``::`` at the beginning of a line, ``##[`` anywhere."""
+
 
 def safe(text: str) -> str:
     """Escape control, bidirectional and other invisible characters; line feeds and tabs stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_shown(character) for character in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_shown(character) for character in text)
+    if "::" in text or "##[" in text:
+        text = _RUNNER_COMMAND.sub(lambda match: f"{match[1] or ''}\\x{ord(match[0][-1]):02x}", text)
+    return text
 
 
 def safe_line(text: str) -> str:
@@ -25,10 +33,11 @@ def safe_line(text: str) -> str:
 
 def safe_json(text: str) -> str:
     """The same for JSON, with JSON's own escapes: it reads back as it was, half characters of odd names included."""
-    return _NOT_PLAIN.sub(
+    shown = _NOT_PLAIN.sub(
         lambda match: match[0] if _shown(match[0]) == match[0] else json.dumps(match[0])[1:-1],
         text,
     )
+    return shown.replace("##[", "#\\u0023[")
 
 
 def _shown(character: str) -> str:

@@ -21,7 +21,10 @@ from maa_gitops.model import (
     timestamp,
 )
 from maa_gitops.render.diff import FileDiff
-from maa_gitops.workflow.listing import Listed, last_modified
+from maa_gitops.workflow.listing import Listed, last_modified, look
+from maa_gitops.workflow.pull_requests.completing import Step
+from maa_gitops.workflow.pull_requests.judging import Judged
+from maa_gitops.workflow.pull_requests.recording import Heard
 from maa_gitops.workflow.requests import Request
 
 VERSION = 1
@@ -215,3 +218,38 @@ def explained_plain(governed: ObjectId, path: str, verdicts: Iterable[PolicyVerd
         "requiredRole": sorted(role.value for role in ADMINISTRATOR_ROLES) if rules else None,
         "policies": policies,
     }
+
+
+def judged_plain(judged: Judged) -> Plain:
+    """A pull request and what the gate says of it."""
+    return {
+        "pullRequest": judged.pull_request.number,
+        "head": judged.pull_request.head_commit,
+        "verdict": judged.verdict.value,
+        "state": judged.state.value if judged.state is not None else None,
+        "summary": judged.summary,
+        "change": judged.change,
+        "request": request_plain(look(judged.request, None)) if judged.request is not None else None,
+        "problems": [problem_plain(problem) for problem in judged.problems],
+    }
+
+
+def heard_plain(heard: Heard) -> Plain:
+    """Something that was said on the forge, and what became of it."""
+    said = heard.statement
+    return {
+        "action": said.action.value if said.action is not None else None,
+        "account": heard.account,
+        "login": said.author.login if said.author is not None else None,
+        "userId": said.author.id if said.author is not None else None,
+        "at": moment(said.at),
+        "url": said.url,
+        "outcome": heard.outcome.value,
+        "code": heard.code,
+        "message": heard.message or None,
+    }
+
+
+def step_plain(step: Step) -> Plain:
+    """Something that completing did, or could not do."""
+    return {"name": step.name, "outcome": step.what, "message": step.message, "code": step.code}

@@ -10,7 +10,7 @@ from maa_gitops.errors import NotAllowedError, RemoteError
 from maa_gitops.evaluate import approver_refusal, covering_policies, event_faults
 from maa_gitops.git import Identity
 from maa_gitops.history import judge
-from maa_gitops.model import VETOES, Account, Action, ReasonCode, Status
+from maa_gitops.model import VETOES, Account, Action, Evidence, ReasonCode, Status
 from maa_gitops.record import Context, Draft, Line, event_facts, extend, good_prefix
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import split_record_path
@@ -24,12 +24,18 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: the account, its key, the signature of bytes in a namespace, and the git identity for commits."""
+    """Who acts: the account, its key, the signature of bytes in a namespace, and the git identity for commits.
+
+    Who signs off on the forge has no key at hand: then key and signature are those of the account ``attested_by``, and
+    ``evidence`` is what the forge says of the act.
+    """
 
     account: Account
     key: str
     sign: Callable[[bytes, str], str]
     identity: Identity
+    attested_by: str | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +81,27 @@ def _act_once(clone: Clone, request: Request, action: Action, actor: Actor, note
     dropped = dropped_note(clone, request) if action in VETOES else ()
     data = extended_record(clone, request, action, actor, notes)
     message = f"{action.value} {request.id}"
-    moves = [_on_change_branch(clone, request, data, actor, message)]
-    final = True
-    if action in VETOES:
-        veto = _on_protected_branch(clone, request, data, actor, message)
-        final = veto is not None
-        moves += [veto] if veto is not None else []
-    published, notes_to_person = _publish_veto(clone, moves, message)
-    final = final and published
-    return Done(clone, request, final, (*dropped, *notes_to_person))
+    own = _on_change_branch(clone, request, data, actor, message)
+    veto = on_protected_branch(clone, request.path, data, actor.identity, message) if action in VETOES else None
+    published, notes_to_person = publish_veto(clone, own, veto, message)
+    return Done(clone, request, published or action not in VETOES, (*dropped, *notes_to_person))
 
 
-def _publish_veto(clone: Clone, moves: list[Move], message: str) -> tuple[bool, tuple[str, ...]]:
-    """Publish the moves; if the remote lets nobody push to the protected branch, the change branch alone."""
+def publish_veto(clone: Clone, own: Move, veto: Move | None, message: str) -> tuple[bool, tuple[str, ...]]:
+    """Move the change branch, and with it the protected one, on which a veto holds for good.
+
+    If the remote lets not everybody push to the protected branch, the change branch moves alone. Returns whether both
+    moved, and what the person should know of their own copies.
+    """
+    text = f"maa: {message}"
+    if veto is None:
+        return False, publish(clone, [own], text)
     try:
-        return True, publish(clone, moves, f"maa: {message}")
+        return True, publish(clone, [own, veto], text)
     except RemoteError as error:
-        if error.code != "refused" or len(moves) == 1:
+        if error.code != "refused":
             raise
-    return False, publish(clone, moves[:1], f"maa: {message}")
+    return False, publish(clone, [own], text)
 
 
 def _on_change_branch(clone: Clone, request: Request, data: bytes, actor: Actor, message: str) -> Move:
@@ -107,9 +115,9 @@ def _on_change_branch(clone: Clone, request: Request, data: bytes, actor: Actor,
     return Move(request.branch, request.head, commit)
 
 
-def _on_protected_branch(clone: Clone, request: Request, data: bytes, actor: Actor, message: str) -> Move | None:
-    """The step that makes a veto hold for good; None if it would not be good against G."""
-    commit = commit_record(clone, clone.tip, request.path, data, actor.identity, message)
+def on_protected_branch(clone: Clone, path: str, data: bytes, identity: Identity, message: str) -> Move | None:
+    """The step that keeps a record on the protected branch for good; None if it would not be good against G."""
+    commit = commit_record(clone, clone.tip, path, data, identity, message)
     verdict = judge(clone.repository, clone.history.good, clone.tree(commit), clone.now)
     return Move(clone.branch, clone.tip, commit) if verdict.good else None
 
@@ -140,6 +148,8 @@ def extended_record(clone: Clone, request: Request, action: Action, actor: Actor
         tenant=clone.tenant.settings.tenant,
         change=request.evaluation.change,
         notes=notes,
+        attested_by=actor.attested_by,
+        evidence=actor.evidence,
     )
     data = extend(base, draft, actor.sign)
     refuse_bad_record(clone, request.id, request.path, data, landed=action is Action.COMPLETE)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from maa_gitops.canonical import change_digest
 from maa_gitops.change import ChangeSet, between, held, merged_onto, put_in_place
 from maa_gitops.documents import read_yaml
 from maa_gitops.errors import NotAllowedError, RepositoryError
@@ -240,6 +241,16 @@ def _changes(clone: Clone, head: str, problems: list[Reason]) -> ChangeSet | Non
         return None
     problems += changes.problems
     return changes if changes.is_utf8 else None
+
+
+def change_at(clone: Clone, commit: str) -> str | None:
+    """The digest of what a commit changes against G; None if that cannot be told, or nothing is changed."""
+    if not clone.repository.has(commit):
+        return None
+    changes = _changes(clone, commit, [])
+    if changes is None or changes.troubles or not changes.changes:
+        return None
+    return change_digest(changes.changes, clone.tenant.settings.tenant)
 
 
 def _foreign_records(changes: ChangeSet, own: str) -> list[Reason]:

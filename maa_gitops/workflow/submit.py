@@ -131,10 +131,10 @@ def _submit_once(clone: Clone, branch: str, head: str, actor: Actor, justificati
     joined = joined_head(clone, branch, head, name, actor.identity)
     request = read_request_at(clone, name, branch, joined)
     refuse_submit(clone, request, prospect(clone, request, actor, justification))
-    if _is_open_round(request, actor):
+    if is_open_round(request, actor):
         notes = _publish(clone, branch, joined, f"join {name}") if joined != clone.change_branches().get(branch) else ()
         return Submitted(clone, request, changed=False, notes=notes)
-    data = _submitted_record(clone, request, actor, justification)
+    data = submitted_record(clone, request, actor, justification)
     repository = clone.repository
     tree = repository.replace_paths(clone.tree(joined), {request.path: ("100644", repository.write_blob(data))})
     commit = repository.write_commit(
@@ -153,7 +153,12 @@ def _quoted(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
 
 
-def _submitted_record(clone: Clone, request: Request, actor: Actor, justification: str) -> bytes:
+def submitted_record(clone: Clone, request: Request, actor: Actor, justification: str) -> bytes:
+    """Sign the request's record with a submit of the change as it is now.
+
+    Raises:
+        NotAllowedError: ``outOfTime``, this machine's clock is behind the record's; or the record is broken.
+    """
     data = extend(sound_beginning(clone, request), _draft(clone, request, actor, justification), actor.sign)
     refuse_bad_record(clone, request.id, request.path, data)
     return data
@@ -170,6 +175,8 @@ def _draft(clone: Clone, request: Request, actor: Actor, justification: str) -> 
         changes=request.changes.changes if request.changes is not None else (),
         contributors=tuple(sorted({actor.account.name, *request.contributors.accounts})),
         justification=justification,
+        attested_by=actor.attested_by,
+        evidence=actor.evidence,
     )
 
 
@@ -197,6 +204,8 @@ def prospect(clone: Clone, request: Request, actor: Actor, justification: str) -
         changes=draft.changes,
         contributors=draft.contributors,
         justification=justification,
+        attested_by=draft.attested_by,
+        evidence=draft.evidence,
     )
     events = (*request.facts.events[:kept], EventFact(event, actor.key))
     cured = (ReasonCode.CONTRIBUTORS_INCOMPLETE, ReasonCode.BROKEN_RECORD)
@@ -238,7 +247,7 @@ def refuse_submit(clone: Clone, request: Request, evaluation: Evaluation) -> Non
     _refuse_locked(clone, request)
 
 
-def _is_open_round(request: Request, actor: Actor) -> bool:
+def is_open_round(request: Request, actor: Actor) -> bool:
     """Whether exactly this change waits or is approved already."""
     submit = request.submitted
     waiting = request.evaluation.status in (Status.NEEDS_APPROVAL, Status.APPROVED)
