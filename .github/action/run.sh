@@ -40,4 +40,4 @@ export GIT_COMMITTER_NAME=maa-gitops GIT_COMMITTER_EMAIL=maa-gitops@users.norepl
 export GIT_TERMINAL_PROMPT=0
 
 read -ra words <<<"$MAA_COMMAND"
-"$MAA_PYTHON" -I "$MAA_ACTION_PATH/.github/action/maa.py" -C "$MAA_DIRECTORY" "${words[@]}"
+python3 -I "$MAA_ACTION_PATH/.github/action/maa.py" -C "$MAA_DIRECTORY" "${words[@]}"

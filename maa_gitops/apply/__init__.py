@@ -3,7 +3,7 @@
 What may land is judged in ``history``; how a target is spoken to is known in ``providers``.
 """
 
-from maa_gitops.apply.context import Context, Deployer, ObjectResult, Report, applied, outcome_reader
+from maa_gitops.apply.context import Context, Deployer, ObjectResult, Report, applied, is_behind, outcome_reader
 from maa_gitops.apply.drifting import drift
 from maa_gitops.apply.planning import marker, plan
 from maa_gitops.apply.readable import readable
@@ -17,6 +17,7 @@ __all__ = [
     "applied",
     "apply",
     "drift",
+    "is_behind",
     "marker",
     "outcome_reader",
     "plan",

@@ -15,6 +15,7 @@ from maa_gitops.model import ObjectId, TargetOutcome, Tenant
 from maa_gitops.providers import takes
 from maa_gitops.receipt import BRANCH_PREFIX, Applied, AppliedOperation, Receipt
 from maa_gitops.tenant import load_tenant
+from maa_gitops.tenant.paths import RESOURCES, SETTINGS
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,22 @@ def applied(context: Context, target: str) -> Applied:
         ) from error
     refuse_rollback(context.repository.git_dir, target, found.receipts)
     return found
+
+
+def is_behind(context: Context, target: str) -> bool:
+    """Whether a target may lack something that was approved, as far as its receipts tell: nothing is asked of it.
+
+    It is not, if its newest receipt is of the same resources and settings and tells of no failure.
+    """
+    try:
+        newest = applied(context, target).newest
+    except MaaError:
+        return True  # apply itself says what is wrong
+    if newest is None or newest.failed:
+        return True
+    repository = context.repository
+    now, then = (repository.commit(commit).tree for commit in (context.history.good.commit, newest.commit))
+    return any(repository.entry(now, path) != repository.entry(then, path) for path in (RESOURCES, SETTINGS))
 
 
 def outcome_reader(context: Context) -> Callable[[str, tuple[ObjectId, ...]], tuple[TargetOutcome, ...]]:

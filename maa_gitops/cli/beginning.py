@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from maa_gitops.cli.options import common_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maa_gitops.starter import Plan
+    from maa_gitops.starter import OnGitHub, Plan
 
 NO = 3
 
@@ -28,14 +28,31 @@ NO = 3
 )
 @click.option("--admin", "admins", multiple=True, metavar="NAME", help="May submit changes to the rules.")
 @click.option("--deployer", "deployers", multiple=True, metavar="NAME", help="May apply.")
+@click.option(
+    "--github",
+    "tool",
+    metavar="OWNER/NAME@COMMIT",
+    help="Add the workflows for GitHub, which run the tool at this commit of its repository.",
+)
+@click.option("--attestor-key", metavar="PUBLIC_KEY_FILE", help="With --github: of the account that signs for people.")
+@click.option("--deployer-key", metavar="PUBLIC_KEY_FILE", help="With --github: of the account that completes.")
+@click.option(
+    "--login",
+    "logins",
+    multiple=True,
+    metavar="NAME=LOGIN[:NUMBER]",
+    help="With --github: who an account is on GitHub, which is asked for the number.",
+)
 @common_options
 @click.pass_context
 def init(
     ctx: click.Context,
+    /,
     tenant: str | None,
     accounts: tuple[str, ...],
     admins: tuple[str, ...],
     deployers: tuple[str, ...],
+    **on_github: Any,  # noqa: ANN401 - the options that go with --github
 ) -> None:
     """Make this git repository a tenant repository, or add what is missing to one.
 
@@ -45,7 +62,13 @@ def init(
     from maa_gitops.render.plain import document, problem_plain
 
     invocation = ctx.ensure_object(Invocation)
-    options = starter.Options(tenant, tuple(_account_option(given) for given in accounts), admins, deployers)
+    options = starter.Options(
+        tenant,
+        tuple(_account_option(given) for given in accounts),
+        admins,
+        deployers,
+        _github_option(invocation, **on_github),
+    )
     planned = starter.plan(invocation.repository, options, lambda: _own_key(invocation))
     if planned.problems:
         problems = [problem_plain(problem) for problem in planned.problems]
@@ -82,6 +105,44 @@ def _account_option(given: str) -> tuple[str, str]:
         return name, Path(file).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"the public key of {name} cannot be read: {error}") from error
+
+
+def _github_option(
+    invocation: Invocation,
+    tool: str | None,
+    attestor_key: str | None,
+    deployer_key: str | None,
+    logins: tuple[str, ...],
+) -> "OnGitHub | None":
+    """What is asked for with ``--github``."""
+    from maa_gitops.model import Role
+    from maa_gitops.starter import OnGitHub, parse_tool
+
+    given = {Role.ATTESTOR: attestor_key, Role.DEPLOYER: deployer_key}
+    if tool is None:
+        if attestor_key or deployer_key or logins:
+            raise click.UsageError("--attestor-key, --deployer-key and --login go with --github OWNER/NAME@COMMIT")
+        return None
+    pinned = parse_tool(tool)
+    keys = {role: _account_option(f"{role.value}={file}")[1] for role, file in given.items() if file is not None}
+    return OnGitHub(pinned, keys, dict(_login_option(invocation, login) for login in logins))
+
+
+def _login_option(invocation: Invocation, given: str) -> tuple[str, tuple[str, int]]:
+    """An account's name with its login and number on GitHub; where no number is given GitHub is asked."""
+    from maa_gitops.forges import Job, RestClient, find_user
+
+    name, equals, identity = given.partition("=")
+    login, colon, number = identity.partition(":")
+    if not equals or not name or not login or (colon and not (number.isascii() and number.isdigit())):
+        raise click.UsageError(f"--login takes NAME=LOGIN or NAME=LOGIN:NUMBER, not '{given}'")
+    if colon:
+        return name, (login, int(number))
+    job = Job.read(invocation.environment)
+    found = find_user(RestClient(job.api_url, job.token, proxy=job.proxy), login)
+    if not found.is_person:
+        raise click.UsageError(f"--login {name}: {login} is no person on GitHub")
+    return name, (found.login, found.id)
 
 
 def _own_key(invocation: Invocation) -> str:

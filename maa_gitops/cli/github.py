@@ -389,7 +389,7 @@ def complete(ctx: click.Context, request: str | None) -> None:
                     invocation.open_clone, clone, forge.github, verdict, said, actor.identity
                 )
                 steps += [step] if step is not None else []
-        if Role.DEPLOYER in actor.account.roles:
+        if Role.DEPLOYER in actor.account.roles and _has_to_apply(clone):
             failed = not apply_all(invocation, clone, actor) or failed
     clone = invocation.open_clone()
     clone, judged, broken = _judge_all(invocation, forge, clone, [_at_its_head(clone, one) for one in pull_requests])
@@ -399,6 +399,15 @@ def complete(ctx: click.Context, request: str | None) -> None:
         ctx.exit(CANNOT)
     if only is not None and any(step.what == "waits" for step in steps):
         ctx.exit(NO)
+
+
+def _has_to_apply(clone: "Clone") -> bool:
+    """Whether a target may lack something that was approved; what was changed around the gate is for drift to tell."""
+    from maa_gitops.apply import is_behind
+    from maa_gitops.cli.targets import context_of
+
+    context = context_of(clone)
+    return any(is_behind(context, target.name) for target in clone.tenant.settings.targets)
 
 
 # --- rulesets --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 Nothing but ids is ever taken from an event's payload: whatever matters is asked of the API again.
 """
 
-from maa_gitops.forges.github import APPROVAL, GitHub, shortened
+from maa_gitops.forges.github import APPROVAL, GitHub, find_user, shortened
 from maa_gitops.forges.job import Job, announcements
 from maa_gitops.forges.place import repository_of
 from maa_gitops.forges.rest import RestClient
@@ -36,6 +36,7 @@ __all__ = [
     "StatusState",
     "User",
     "announcements",
+    "find_user",
     "repository_of",
     "shortened",
 ]

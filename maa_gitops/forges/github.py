@@ -27,7 +27,7 @@ APPROVAL = "maa/approval"
 DESCRIPTION_LIMIT = 140
 """Characters of a status's description. Source: GitHub's REST API, commit statuses."""
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _OID = re.compile(r"[0-9a-f]{40}")
 _WRITERS = frozenset({"admin", "write"})
 
@@ -104,10 +104,7 @@ class GitHub:
 
     def user(self, login: str) -> User:
         """Whose login this is today."""
-        found = _user(self._client.get(f"/users/{quote(login, safe='')}"))
-        if found is None:
-            raise misunderstood(f"/users/{login}")
-        return found
+        return find_user(self._client, login)
 
     def run(self, number: int) -> Run:
         """One run of a workflow."""
@@ -174,6 +171,14 @@ class GitHub:
         """Whether workflows may approve pull requests."""
         plain = self._client.get(f"{self._root}/actions/permissions/workflow")
         return _get(plain, "can_approve_pull_request_reviews", bool)
+
+
+def find_user(client: RestClient, login: str) -> User:
+    """Whose login this is today; anybody may ask."""
+    found = _user(client.get(f"/users/{quote(login, safe='')}"))
+    if found is None:
+        raise misunderstood(f"/users/{login}")
+    return found
 
 
 # --- reading answers -------------------------------------------------------------------------------------------------

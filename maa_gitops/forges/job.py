@@ -116,7 +116,7 @@ def _payload(named: str | None) -> Mapping[str, object]:
     try:
         data = Path(named).read_bytes()
         plain = json.loads(data) if len(data) <= _PAYLOAD_LIMIT else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RepositoryError(f"the event's payload cannot be read: {error}", code="badEvent") from error
     if not isinstance(plain, dict):
         raise RepositoryError("the event's payload is no JSON object", code="badEvent")

@@ -5,9 +5,9 @@ import re
 from maa_gitops.forges.job import PUBLIC_API
 
 _ADDRESSES = (
-    re.compile(r"https?://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
-    re.compile(r"ssh://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
-    re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
+    re.compile(r"https?://(?:[^@/]+@)?(?P<host>[A-Za-z0-9._-]+)(?::\d+)?/(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
+    re.compile(r"ssh://(?:[^@/]+@)?(?P<host>[A-Za-z0-9._-]+)(?::\d+)?/(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
+    re.compile(r"(?:[^@/:]+@)?(?P<host>[A-Za-z0-9._-]+):(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"),
 )
 
 

@@ -32,6 +32,7 @@ _TRIES = 5
 _TIME_OUT = 30.0
 _PAGE = 100
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+_TOKEN = re.compile(r"[!-~]+")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SAFE_TO_REPEAT = frozenset({"GET", "PATCH", "PUT", "DELETE"})
 
@@ -44,6 +45,7 @@ class RestClient:
 
     Raises:
         RemoteError: ``forgeInsecure``; a token goes over HTTPS, or over loopback, and nowhere else.
+            ``forgeUnauthorized``, it cannot be a token; ``forgeFailed``, the proxy cannot be one.
     """
 
     url: str
@@ -56,9 +58,18 @@ class RestClient:
 
     def __post_init__(self) -> None:
         self.url = self.url.rstrip("/")
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise RemoteError(f"'{self.url}' is no address of an API: {error}", code="forgeInsecure") from error
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise RemoteError(f"the forge's API must be reached by https, not as {self.url}", code="forgeInsecure")
+        if self.token and not _TOKEN.fullmatch(self.token):
+            text = "the token holds characters that no token has, such as spaces or line feeds"
+            raise RemoteError(text, hint="GITHUB_TOKEN=…", code="forgeUnauthorized")
+        if self.proxy and not self.proxy.startswith(("http://", "https://")):
+            text = "the proxy's address must begin with http:// or https://"
+            raise RemoteError(text, hint="HTTPS_PROXY=http://HOST:PORT", code="forgeFailed")
 
     def get(self, path: str, **query: object) -> Json:
         """Read one thing."""
@@ -67,7 +78,11 @@ class RestClient:
     def pages(self, path: str, *, items: str | None = None, **query: object) -> Iterator[Json]:
         """Read a list to its end; ``items`` names the member that holds it, where an answer is no list itself."""
         address: str | None = self._address(path, {"per_page": _PAGE, **query})
+        read: set[str] = set()
         while address is not None:
+            if address in read:
+                raise RemoteError("the forge's pages go round in a circle", code="forgeMisunderstood")
+            read.add(address)
             plain, address = self._read(address)
             found = plain.get(items) if items is not None and isinstance(plain, dict) else plain
             if not isinstance(found, list):
@@ -136,9 +151,6 @@ class RestClient:
         """Ask once; the status is None if there was no whole answer, the data is then why."""
         import urllib3
 
-        if self._pool is None:
-            limits: dict[str, Any] = {"timeout": urllib3.Timeout(_TIME_OUT), "retries": False}
-            self._pool = urllib3.ProxyManager(self.proxy, **limits) if self.proxy else urllib3.PoolManager(**limits)
         headers = {
             "Accept": "application/vnd.github+json",
             "User-Agent": self.agent,
@@ -151,6 +163,11 @@ class RestClient:
         if etag is not None:
             headers["If-None-Match"] = etag
         try:
+            if self._pool is None:
+                limits: dict[str, Any] = {"timeout": urllib3.Timeout(_TIME_OUT), "retries": False}
+                # Over http a proxy would see the token, and what is on loopback needs none.
+                proxy = self.proxy if self.url.startswith("https:") else None
+                self._pool = urllib3.ProxyManager(proxy, **limits) if proxy else urllib3.PoolManager(**limits)
             answer = self._pool.request(
                 method, address, body=body, headers=headers, redirect=False, preload_content=False
             )
@@ -162,7 +179,7 @@ class RestClient:
             return None, {}, str(error).encode("utf-8", "replace")
         if len(data) > ANSWER_LIMIT:
             raise RemoteError(f"{self._host} answers with too much", code="forgeMisunderstood")
-        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, data
+        return answer.status, {name.lower(): value for name, value in answer.headers.itermerged()}, data
 
     def _understood(self, method: str, address: str, status: int, headers: Mapping[str, str], data: bytes) -> Json:
         """Read a whole answer.
@@ -177,7 +194,7 @@ class RestClient:
             raise _refused(what, status, _said(data), headers)
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise misunderstood(what) from error
 
     @property
@@ -205,8 +222,9 @@ def _rate_limit_pause(status: int, headers: Mapping[str, str], data: bytes, atte
     after = headers.get("retry-after", "")
     if after.isascii() and after.isdigit():
         return float(after)
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-        return max(1.0, float(headers["x-ratelimit-reset"]) - _sent(headers) + 1)
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
+        return max(1.0, float(reset) - _sent(headers) + 1)
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in _said(data).lower():
         return 60.0 + _back_off(attempt)
     return None
@@ -224,7 +242,7 @@ def _said(data: bytes) -> str:
     """The words of a refusal, in one line."""
     try:
         plain = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     message = plain.get("message") if isinstance(plain, dict) else None
     return " ".join(message.split())[:300] if isinstance(message, str) else ""

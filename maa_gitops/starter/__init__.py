@@ -4,8 +4,9 @@ Everything is planned in memory, and the resulting tree is judged, before the fi
 nor prints nor pushes, and in a tenant that exists it does not commit: ``submit`` does.
 """
 
+from maa_gitops.starter.on_github import parse_tool
 from maa_gitops.starter.planning import plan
-from maa_gitops.starter.values import GROUP, SCHEMA_FOLDER, Options, Plan, Started
+from maa_gitops.starter.values import GROUP, SCHEMA_FOLDER, OnGitHub, Options, Plan, Started
 from maa_gitops.starter.writing import carry_out
 
-__all__ = ["GROUP", "SCHEMA_FOLDER", "Options", "Plan", "Started", "carry_out", "plan"]
+__all__ = ["GROUP", "SCHEMA_FOLDER", "OnGitHub", "Options", "Plan", "Started", "carry_out", "parse_tool", "plan"]

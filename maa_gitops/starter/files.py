@@ -57,7 +57,8 @@ def overlaid(repository: Repository, tree: str, files: Mapping[str, bytes]) -> s
     )
 
 
-def _content(repository: Repository, tree: str, path: str) -> bytes | None:
+def content_of(repository: Repository, tree: str, path: str) -> bytes | None:
+    """A file's bytes; None: there is none."""
     entry = repository.entry(tree, path)
     return repository.blob(entry.oid) if entry is not None and not entry.is_folder else None
 
@@ -74,7 +75,7 @@ def fixed_files(repository: Repository, ground: Ground, options: Options) -> Par
         folder = f"{RESOURCES}/{profile_type.folder}"
         if repository.entry(tree, folder) is None:
             wanted[f"{folder}/.gitkeep"] = b""
-    files = {path: data for path, data in wanted.items() if data != _content(repository, tree, path)}
+    files = {path: data for path, data in wanted.items() if data != content_of(repository, tree, path)}
     return Part(files, tuple(_attribute_notes(repository, tree)))
 
 
@@ -87,7 +88,7 @@ def _settings(options: Options, branch: str) -> bytes:
 
 
 def _attribute_notes(repository: Repository, tree: str) -> Iterator[str]:
-    content = _content(repository, tree, _ATTRIBUTES)
+    content = content_of(repository, tree, _ATTRIBUTES)
     if content is not None:
         there = content.decode("utf-8", "replace").splitlines()
         for line in _ATTRIBUTE_LINES:
@@ -105,7 +106,7 @@ def group_file(repository: Repository, tree: str, tenant: Tenant, named: Sequenc
     joining = [name for name in named if name not in there and (name in people or name not in tenant.accounts)]
     if not joining:
         return Part({})
-    edited = _with_members(_content(repository, tree, _GROUP_FILE) or b"", joining)
+    edited = _with_members(content_of(repository, tree, _GROUP_FILE) or b"", joining)
     if edited is None:
         return Part({}, (f"{_GROUP_FILE} is left as it is; add to its members: {', '.join(joining)}",))
     return Part({_GROUP_FILE: edited})

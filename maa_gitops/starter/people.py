@@ -9,6 +9,7 @@ from maa_gitops.git import Identity, Repository
 from maa_gitops.model import Role, Tenant
 from maa_gitops.signing import canonical_key, key_problem
 from maa_gitops.starter.files import document, scalar
+from maa_gitops.starter.on_github import identity_line
 from maa_gitops.starter.values import Caller, Options, Part
 from maa_gitops.tenant.paths import NAME
 
@@ -68,7 +69,10 @@ def account_files(named: Mapping[str, str], options: Options, tenant: Tenant, ca
     for name, line in named.items():
         path = f"accounts/{name}.yaml"
         if name not in tenant.accounts:
-            files[path] = document(path, "account", _account_text(name, line, roles.get(name, ()), caller))
+            text = _account_text(name, line, roles.get(name, ()), caller)
+            if options.github is not None and name in options.github.logins:
+                text += identity_line(options.github.logins[name]) + "\n"
+            files[path] = document(path, "account", text)
         elif canonical_key(line) not in tenant.accounts[name].signing_keys:
             notes.append(f"{path} is left as it is; add to its signingKeys: {line}")
     for name in sorted(roles.keys() & tenant.accounts.keys()):

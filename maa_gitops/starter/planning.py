@@ -8,8 +8,9 @@ from maa_gitops.git import Repository
 from maa_gitops.history import first_parents
 from maa_gitops.model import BUILT_IN_TYPES, Problem, Tenant
 from maa_gitops.starter.files import fixed_files, group_file, overlaid, policy_files
+from maa_gitops.starter.on_github import attested_policies, identities, service_accounts, workflow_files
 from maa_gitops.starter.people import account_files, find_caller, named_accounts
-from maa_gitops.starter.values import Ground, Options, Plan
+from maa_gitops.starter.values import Ground, OnGitHub, Options, Part, Plan
 from maa_gitops.tenant import load, place
 from maa_gitops.tenant.paths import RECORDS, RESOURCES, SETTINGS, entry_problem
 from maa_gitops.tenant.resources import walk
@@ -28,6 +29,8 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
     """
     ground = _ground(repository)
     fixed = fixed_files(repository, ground, options)
+    if options.github is not None:
+        fixed = _together(fixed, workflow_files(repository, ground.tree, options.github))
     tree = overlaid(repository, ground.tree, fixed.files)
     loaded = load(repository, tree)
     problems = _told_once((*_collisions(repository, ground, tree), *loaded.errors))
@@ -38,11 +41,16 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
     named = named_accounts(options, caller)
     accounts = account_files(named, options, loaded.tenant, caller)
     group = group_file(repository, tree, loaded.tenant, tuple(named))
-    files = {**fixed.files, **accounts.files, **group.files}
-    policies = policy_files(repository, overlaid(repository, ground.tree, files))
-    files |= policies.files
+    people = _together(fixed, accounts, group)
+    if options.github is not None:
+        _refuse_unknown_people(loaded.tenant, options.github, named)
+        known = identities(repository, tree, loaded.tenant, options.github)
+        people = _together(people, service_accounts(loaded.tenant, options.github), known)
+    found = _together(people, policy_files(repository, overlaid(repository, ground.tree, people.files)))
+    if options.github is not None:
+        found = _together(found, attested_policies(repository, overlaid(repository, ground.tree, found.files)))
+    files, notes = found.files, found.notes
     tree = overlaid(repository, ground.tree, files)
-    notes = (*fixed.notes, *accounts.notes, *group.notes, *policies.notes)
     return Plan(
         folder=ground.folder,
         branch=ground.branch,
@@ -54,6 +62,19 @@ def plan(repository: Repository, options: Options, own_key: Callable[[], str]) -
         author=caller.identity if caller is not None else None,
         notes=(*notes, _next_step(repository, ground, files)),
     )
+
+
+def _together(*parts: Part) -> Part:
+    """Several parts as one; of a file that two of them write, the later counts."""
+    files = {path: content for part in parts for path, content in part.files.items()}
+    return Part(files, tuple(note for part in parts for note in part.notes))
+
+
+def _refuse_unknown_people(tenant: Tenant, wanted: OnGitHub, named: Mapping[str, str]) -> None:
+    unknown = next((name for name in wanted.logins if name not in tenant.accounts and name not in named), None)
+    if unknown is not None:
+        text = f"--login {unknown}: there is no such account"
+        raise NotAllowedError(text, hint=f"add --account {unknown}=PUBLIC_KEY_FILE", code="unknownAccount")
 
 
 def _ground(repository: Repository) -> Ground:

@@ -5,13 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maa_gitops.git import Identity
-from maa_gitops.model import Problem
+from maa_gitops.model import Problem, Role
 
 GROUP = "approvers"
 """The approver group that the starter policies name."""
 
 SCHEMA_FOLDER = "schemas/maa"
 """Where a tenant repository keeps copies of the shipped schemas, for editors. Source: decision 0002."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnGitHub:
+    """What ``init --github`` is asked for.
+
+    ``tool`` is the repository of the tool and the commit to run it at. ``keys`` are public keys of the service
+    accounts, by role. ``logins`` are people's logins and numbers on GitHub, by account.
+    """
+
+    tool: tuple[str, str]
+    keys: Mapping[Role, str]
+    logins: Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Options:
     accounts: tuple[tuple[str, str], ...] = ()
     admins: tuple[str, ...] = ()
     deployers: tuple[str, ...] = ()
+    github: OnGitHub | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,8 @@ def run_act(
     """Run the workflows of a checkout for an event.
 
     Args:
-        checkout: A clone at the commit whose workflow files GitHub would take for this event.
+        checkout: A clone at the commit whose workflow files GitHub would take for this event. Where they set
+            ``cache-mode``, which act does not know, the line is taken out of the files.
         event: The event's name, such as ``issue_comment``.
         payload: The event, as GitHub would send it.
         folder: Where everything that the run writes goes, in a folder of its own.
@@ -193,6 +194,8 @@ def run_act(
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="act-", dir=folder))
+    for known in (checkout, *actions.values()):
+        _without_cache_mode(known)
     files = _Files.found(checkout, checkout / workflows, {"actions/checkout": CHECKOUT, **actions})
     command = [
         *(_act(), event, "--json", "--verbose", "--rm"),
@@ -225,6 +228,15 @@ def run_act(
     code, out, errors = _finished(command, place, _surroundings(place, path), timeout)
     (place / "secrets.yml").unlink()
     return Run(code, _jobs(_records(out), files), errors, time.monotonic() - began, out)
+
+
+def _without_cache_mode(checkout: Path) -> None:
+    """Take out of workflows what act refuses because it does not know it."""
+    for file in (checkout / ".github" / "workflows").glob("*.y*ml"):
+        text = file.read_text()
+        kept = re.sub(r"^ *cache-mode: \w+\n", "", text, flags=re.MULTILINE)
+        if kept != text:
+            file.write_text(kept)
 
 
 def project(folder: Path, root: Path = DATA.parents[2]) -> Path:
@@ -263,8 +275,9 @@ class _Files:
                     assert name in stand_ins, f"{file} uses {uses}: nothing stands in for {name}"
                     used[f"{name}@{ref}"] = stand_ins[name]
                     waiting.append(_definition(stand_ins[name] / below.strip("/")))
-                else:
+                elif (checkout / uses).exists():
                     waiting.append(_definition(checkout / uses))
+                # else a step before it brings it: another repository's checkout
         return cls({file: text for file, text in read.items() if "jobs" in text}, used)
 
     def outputs(self, job: str, path: str) -> Mapping[str, str]:

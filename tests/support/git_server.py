@@ -208,9 +208,9 @@ class GitServer:
         with (self.folder / "authorized_keys").open("a") as file:
             file.write(f'command="{command}",restrict {public_key.strip()}\n')
 
-    def token(self, name: str, *, write: bool) -> str:
-        """Make a token; its pushes have the name as identity."""
-        token = f"ghs_{secrets.token_hex(18)}"
+    def token(self, name: str, *, write: bool, known: str | None = None) -> str:
+        """Make a token, or take one that is known elsewhere; its pushes have the name as identity."""
+        token = known if known is not None else f"ghs_{secrets.token_hex(18)}"
         with (self.folder / "tokens").open("a") as file:
             file.write(f"{token} {name} {'write' if write else 'read'}\n")
         return token

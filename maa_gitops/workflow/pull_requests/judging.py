@@ -156,7 +156,7 @@ def _what_is_missing(request: Request, change: str | None) -> str:
     """What has to happen next, in one line."""
     codes = [reason.code for reason in request.evaluation.obstacles]
     if ReasonCode.NOT_SUBMITTED in codes and change is not None:
-        return f"not submitted: /maa submit {short(change)}, or maa submit"
+        return f"not submitted; say: /maa submit {short(change)}"
     if codes:
         return request.evaluation.obstacles[0].message
     missing = [verdict for verdict in request.evaluation.policies if not verdict.satisfied]
