@@ -168,6 +168,8 @@ def prose_problem(text: str) -> str | None:
         return "it is blank"
     if len(text) > JUSTIFICATION_LIMIT:
         return f"it has {len(text)} characters; at most {JUSTIFICATION_LIMIT} are allowed"
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        return "it has half a character"
     if any((ord(c) < 0x20 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in text) or _BIDIRECTIONAL.search(text):
         return "it has control or bidirectional characters"
     return None

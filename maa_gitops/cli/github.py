@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from maa_gitops.workflow.clone import Clone
     from maa_gitops.workflow.pull_requests.completing import Step
     from maa_gitops.workflow.pull_requests.judging import Judged
-    from maa_gitops.workflow.pull_requests.recording import Heard
     from maa_gitops.workflow.pull_requests.statements import Statement
+    from maa_gitops.workflow.pull_requests.weighing import Heard, Meeting
 
 NO = 3
 CANNOT = 4
@@ -55,6 +55,23 @@ class _Forge:
         others = self.github.open_pull_requests() if named.is_open else ()
         same_head = [one for one in others if one.head_commit == named.head_commit and one.number != number]
         return (named, *same_head)
+
+    def with_requests(self, clone: "Clone", number: int | None) -> "tuple[PullRequest, ...]":
+        """The same, with those that were closed while their change branch is there, for a veto is heard on them too."""
+        from maa_gitops.workflow.pull_requests.judging import change_branch
+
+        chosen = self.chosen(number)
+        named = number if number is not None else self.job.pull_request
+        closed = self.github.lately_closed() if named is None else ()
+        branches = clone.change_branches()
+        return tuple(one for one in (*chosen, *closed) if change_branch(one, self.github.repository) in branches)
+
+    def meeting(self, pull_request: "PullRequest") -> "Meeting":
+        """What was said on a pull request of what a record can hold."""
+        from maa_gitops.workflow.pull_requests.weighing import Meeting
+
+        spoken = tuple(said for said in self.spoken(pull_request) if not said.merges)
+        return Meeting(pull_request, spoken, self.github.may_write)
 
     def spoken(self, pull_request: "PullRequest") -> "tuple[Statement, ...]":
         """Everything that was said on a pull request."""
@@ -154,14 +171,13 @@ def _publish(invocation: Invocation, forge: _Forge, clone: "Clone", judged: "Seq
 def _comment(forge: _Forge, clone: "Clone", judged: "Judged", heard: "Sequence[Heard] | None" = None) -> str:
     from maa_gitops.render.diff import request_diffs
     from maa_gitops.render.markdown import comment_markdown
-    from maa_gitops.workflow.pull_requests.recording import listen, told
+    from maa_gitops.workflow.pull_requests.weighing import listen, told
 
     request = judged.request
     if request is None:
         return comment_markdown(judged, ())
     if heard is None:
-        spoken = [said for said in forge.spoken(judged.pull_request) if not said.merges]
-        heard = listen(clone, request, judged.pull_request, spoken, forge.github.may_write)
+        heard = listen(clone, request, forge.meeting(judged.pull_request))
     return comment_markdown(judged, request_diffs(clone.repository, request), told(request, heard))
 
 
@@ -284,7 +300,6 @@ def _record_said(
 ) -> "tuple[list[Heard], list[PullRequest], bool]":
     """Record everything that was said on pull requests and is not recorded yet; one that fails stops no other."""
     from maa_gitops.errors import MaaError
-    from maa_gitops.workflow.pull_requests.judging import request_branch
     from maa_gitops.workflow.pull_requests.recording import record as record_statements
     from maa_gitops.workflow.pull_requests.recording import refuse_other_than_attestor
     from maa_gitops.workflow.requests import request_id
@@ -294,17 +309,11 @@ def _record_said(
     failed = False
     with invocation.actor(clone.tenant) as attestor:
         refuse_other_than_attestor(attestor.account)
-        for pull_request in forge.chosen(number):
-            branch = request_branch(clone, pull_request, forge.github.repository)
-            if branch is None or not pull_request.is_open or branch not in clone.change_branches():
-                continue
+        for pull_request in forge.with_requests(clone, number):
             touched.append(pull_request)
-            spoken = [said for said in forge.spoken(pull_request) if not said.merges]
+            name = request_id(pull_request.head_branch)
             try:
-                done = record_statements(
-                    invocation.open_clone, clone, request_id(branch), pull_request, spoken, attestor,
-                    forge.github.may_write,
-                )  # fmt: skip
+                done = record_statements(invocation.open_clone, clone, name, forge.meeting(pull_request), attestor)
             except MaaError as error:
                 failed = True
                 invocation.note(f"error: #{pull_request.number}: {error.message}")
@@ -326,6 +335,7 @@ def _record_run(invocation: Invocation, forge: _Forge, clone: "Clone") -> "tuple
     from maa_gitops.workflow.pull_requests.judging import request_branch
     from maa_gitops.workflow.pull_requests.recording import record as record_statements
     from maa_gitops.workflow.pull_requests.statements import from_run
+    from maa_gitops.workflow.pull_requests.weighing import Meeting
     from maa_gitops.workflow.requests import find_id, request_id
 
     if forge.job.run is None:
@@ -340,9 +350,8 @@ def _record_run(invocation: Invocation, forge: _Forge, clone: "Clone") -> "tuple
     ]
     pull_request = mine[0] if mine else None
     with invocation.actor(clone.tenant) as attestor:
-        done = record_statements(
-            invocation.open_clone, clone, name, pull_request, [said], attestor, forge.github.may_write
-        )
+        meeting = Meeting(pull_request, (said,), forge.github.may_write)
+        done = record_statements(invocation.open_clone, clone, name, meeting, attestor)
     _note_final(invocation, done.clone, final=done.final)
     return list(done.heard), mine
 

@@ -65,6 +65,14 @@ class GitHub:
         found = (_pull_request(plain) for plain in self._client.pages(f"{self._root}/pulls", state="open"))
         return tuple(sorted(found, key=lambda pull_request: pull_request.number))
 
+    def lately_closed(self) -> tuple[PullRequest, ...]:
+        """The hundred closed pull requests on which something happened last."""
+        query = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": 100}
+        plain = self._client.get(f"{self._root}/pulls", **query)
+        if not isinstance(plain, list):
+            raise misunderstood("the pull requests")
+        return tuple(_pull_request(one) for one in plain)
+
     def reviews(self, number: int) -> tuple[Review, ...]:
         """The reviews of a pull request, in the order in which they were made."""
         return tuple(_review(plain) for plain in self._client.pages(f"{self._root}/pulls/{number}/reviews"))
@@ -262,6 +270,7 @@ def _dismissal(plain: Json) -> Dismissal:
     dismissed = _member(plain, "dismissed_review")
     return Dismissal(
         review=_get(dismissed, "review_id", int),
+        state=_word(lambda text: ReviewState(text.upper()), dismissed, "state"),
         actor=_user(_member(plain, "actor")),
         at=_moment(plain, "created_at"),
         by_push=_optional(dismissed, "dismissal_commit_id", str) is not None,

@@ -62,9 +62,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Dismissal:
-    """A review was dismissed: by ``actor``, or by a push to the branch."""
+    """A review was dismissed: by ``actor``, or by a push to the branch. ``state`` is what the review had said."""
 
     review: int
+    state: ReviewState
     actor: User | None
     at: datetime
     by_push: bool

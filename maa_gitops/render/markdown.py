@@ -11,7 +11,7 @@ from maa_gitops.render.diff import FileDiff
 from maa_gitops.render.escape import safe, safe_line
 from maa_gitops.render.text import operations, status_words, when
 from maa_gitops.workflow.pull_requests.judging import Judged, Verdict, short
-from maa_gitops.workflow.pull_requests.recording import Heard
+from maa_gitops.workflow.pull_requests.weighing import Heard
 from maa_gitops.workflow.requests import Request
 
 MARK = "<!-- maa-gitops: this comment is kept up to date by the tool -->"
@@ -20,7 +20,16 @@ MARK = "<!-- maa-gitops: this comment is kept up to date by the tool -->"
 LIMIT = 60_000
 """Characters of a comment; GitHub takes 65,536."""
 
+_CHANGE_ROOM = 10_000
+"""Characters of a comment that are kept for the change, however much is said before it."""
+
+_NAME_LIMIT = 255
+"""Characters of the name of a file that is too long to be shown."""
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~@&:])")
+
+_APART = "&#8203;"
+"""What keeps a sign from a name or number: GitHub looks for mentions and references after it has read entities."""
 
 _HEADS = {
     Verdict.APPROVED: "Approved",
@@ -33,7 +42,10 @@ _HEADS = {
 
 def inline(text: str) -> str:
     """A text within a line: no character of it is Markdown, a mention, a link or HTML."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[1])};", safe_line(text))
+    return _SPECIAL.sub(
+        lambda match: f"&#{ord(match[1])};{_APART if match[1] in '@#' else ''}",
+        safe_line(text),
+    )
 
 
 def code(text: str) -> str:
@@ -59,9 +71,22 @@ def judged_markdown(judged: Judged, diffs: Sequence[FileDiff], heard: Iterable[H
         lines += ["", "To have it merged, once every check is green:", "", *_merge_line(judged)]
     elif request is not None and judged.verdict is not Verdict.SKIPPED:
         lines += [*_asked(request), *_policies(request), *_lines_to_paste(judged, request), *_reasons(request)]
-        lines += list(_unheard(heard))
+        lines = list(_fitting([*lines, *_unheard(heard)], LIMIT - _CHANGE_ROOM))
         lines += list(_change(diffs, LIMIT - sum(len(line) + 1 for line in lines)))
     return "\n".join(lines)
+
+
+def _fitting(lines: Iterable[str], room: int) -> Iterator[str]:
+    """What there is room for; that something is left out is said."""
+    cut = False
+    for line in lines:
+        if len(line) + 1 > room:
+            cut = True
+            continue
+        room -= len(line) + 1
+        yield line
+    if cut:
+        yield from ("", "Not all of it has room here. See it with `maa show`.")
 
 
 def comment_markdown(judged: Judged, diffs: Sequence[FileDiff], heard: Iterable[Heard] = ()) -> str:
@@ -165,7 +190,8 @@ def _change(diffs: Sequence[FileDiff], room: int) -> Iterator[str]:
         room -= len(block) + 2
         yield from (block, "")
     if left_out:
-        names = ", ".join(code(path) for path in left_out[:20])
-        more = f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
-        yield from (f"Too long to be shown here: {names}{more}. See it with `maa diff`.", "")
+        shown = [name for name in map(code, left_out) if len(name) <= _NAME_LIMIT][:20]
+        more = [f"{len(left_out) - len(shown)} more"] if len(left_out) > len(shown) else []
+        names = " and ".join([*([", ".join(shown)] if shown else []), *more])
+        yield from (f"Too long to be shown here: {names}. See it with `maa diff`.", "")
     yield "</details>"

@@ -24,7 +24,7 @@ from maa_gitops.render.diff import FileDiff
 from maa_gitops.workflow.listing import Listed, last_modified, look
 from maa_gitops.workflow.pull_requests.completing import Step
 from maa_gitops.workflow.pull_requests.judging import Judged
-from maa_gitops.workflow.pull_requests.recording import Heard
+from maa_gitops.workflow.pull_requests.weighing import Heard
 from maa_gitops.workflow.requests import Request
 
 VERSION = 1

@@ -96,10 +96,14 @@ def concerns(clone: Clone, pull_request: PullRequest) -> bool:
 
 
 def request_branch(clone: Clone, pull_request: PullRequest, repository: str) -> str | None:
-    """The change branch of a pull request that is a request's; None: it is none, or lies in a fork."""
+    """The change branch that a pull request wants to merge; None: it has none, or one in a fork, or another aim."""
+    return change_branch(pull_request, repository) if concerns(clone, pull_request) else None
+
+
+def change_branch(pull_request: PullRequest, repository: str) -> str | None:
+    """The change branch of a pull request, whatever its aim; None: it has none, or one in a fork."""
     own = (pull_request.head_repository or "").casefold() == repository.casefold()
-    is_change = pull_request.head_branch.startswith(CHANGE_PREFIX)
-    return pull_request.head_branch if own and is_change and concerns(clone, pull_request) else None
+    return pull_request.head_branch if own and pull_request.head_branch.startswith(CHANGE_PREFIX) else None
 
 
 def judge(clone: Clone, pull_request: PullRequest, repository: str, outcomes: OutcomeReader | None = None) -> Judged:

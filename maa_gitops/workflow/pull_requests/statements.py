@@ -6,7 +6,7 @@ Pure: from what the forge tells to statements. Whether one is recorded is decide
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from maa_gitops.forges import Comment, Dismissal, PullRequest, Review, ReviewState, Run, User
 from maa_gitops.model import Action
@@ -29,8 +29,8 @@ class Statement:
 
     ``action`` is None for ``/maa merge`` and for what cannot be understood. What was meant is told by ``digest``
     (digits of the change digest, or of a head commit for a merge), or by ``commit``, which a review was made on.
-    ``of`` are the addresses of the reviews that a dismissal may take back. ``fault`` says why it cannot be taken at
-    all, with its code.
+    ``of`` are the addresses of the reviews that a dismissal may take back, and ``teller`` is who dismissed. ``fault``
+    says why it cannot be taken at all, with its code.
     """
 
     author: User | None
@@ -41,6 +41,7 @@ class Statement:
     commit: str | None = None
     notes: str | None = None
     of: frozenset[str] = frozenset()
+    teller: User | None = None
     merges: bool = False
     fault: tuple[str, str] | None = None
 
@@ -103,24 +104,31 @@ def _reviews(reviews: Sequence[Review], dismissals: Iterable[Dismissal]) -> Iter
             newest[review.author.id] = review
     taken_back = {dismissal.review: dismissal for dismissal in dismissals}
     for author, review in newest.items():
-        if review.state is ReviewState.DISMISSED:
-            dismissal = taken_back.get(review.id)
-            if dismissal is not None:
-                yield _dismissed(review, dismissal, frozenset(addresses[author]))
-        elif review.at is not None:
-            yield Statement(
-                author=review.author,
-                action=_DECIDING[review.state],
-                at=review.at,
-                url=review.url,
-                commit=review.commit,
-                notes=_review_notes(review),
-            )
+        dismissal = taken_back.get(review.id)
+        if review.state is not ReviewState.DISMISSED:
+            yield _decision(review, review.state)
+        elif dismissal is not None:
+            yield _dismissed(review, dismissal, frozenset(addresses[author]))
+            by_author = dismissal.actor is not None and dismissal.actor.id == author
+            if dismissal.state is ReviewState.CHANGES_REQUESTED and not by_author:
+                yield _decision(review, dismissal.state)  # a veto is not lost because somebody else dismissed it
 
 
-def _review_notes(review: Review) -> str | None:
+def _decision(review: Review, state: ReviewState) -> Statement:
+    """What a review decides, in the state that it has or had."""
+    return Statement(
+        author=review.author,
+        action=_DECIDING[state],
+        at=review.at or datetime.max.replace(tzinfo=UTC),
+        url=review.url,
+        commit=review.commit,
+        notes=_review_notes(review, state),
+    )
+
+
+def _review_notes(review: Review, state: ReviewState) -> str | None:
     body = review.body.replace("\r\n", "\n").strip()
-    if body or review.state is ReviewState.APPROVED:
+    if body or state is ReviewState.APPROVED:
         return body or None
     return f"Changes requested: {review.url}"
 
@@ -138,6 +146,7 @@ def _dismissed(review: Review, dismissal: Dismissal, of: frozenset[str]) -> Stat
         commit=review.commit,
         notes=f"The review was dismissed by {login}.",
         of=of,
+        teller=actor,
         fault=None if by_person else ("dismissed", "the review was dismissed by no person, which takes nothing back"),
     )
 
