@@ -159,7 +159,7 @@ def test_a_comment_beyond_the_first_page_is_heard(hub: Hub) -> None:
 def test_of_the_payload_only_ids_are_used(hub: Hub, tmp_path: Path) -> None:
     """An event that tells of an approval, a writer and another head is asked about, not believed."""
     number = hub.submitted()
-    review = hub.fake.review(number, "eve" if hub.fake.find_user("eve") else "dave-hub", "COMMENTED")
+    review = hub.fake.review(number, "dave-hub", "COMMENTED")
     payload = hub.fake.payload("pull_request_review.submitted", review=review)
     payload["review"] |= {"state": "approved", "user": {"login": "bob-hub", "id": 583232, "type": "User"}}
     payload["pull_request"] |= {"body": BODY, "user": {"login": "eve", "id": 1, "type": "User"}}
@@ -226,7 +226,6 @@ def test_a_veto_is_not_undone_by_words_older_than_it(hub: Hub) -> None:
         hub.record(number)
     assert status(hub) == "rejected"
     assert hub.complete() == []
-    assert "completed" != status(hub)
 
 
 def test_a_submit_of_an_earlier_content_is_not_woken(hub: Hub) -> None:
@@ -284,7 +283,6 @@ def test_a_later_comment_does_not_cancel_an_approval(hub: Hub) -> None:
 
 def test_all_that_waits_is_recorded_with_one_push(hub: Hub) -> None:
     """Two reviews and the submit before them move the branch once."""
-    Forger(hub.world, hub.world.alice)
     number = hub.open()
     log = hub.world.folder / "pushes"
     hook = hub.world.server / "hooks" / "post-receive"
@@ -350,7 +348,7 @@ def test_a_dismissal_by_a_person_withdraws_once(hub: Hub) -> None:
 
 
 def test_a_dismissal_by_a_push_takes_nothing_back(hub: Hub) -> None:
-    """Our own push of a line dismisses reviews where GitHub is set so; nothing is recorded for that, again and again."""
+    """Our own push of a line dismisses reviews where GitHub is set so; nothing is recorded for that."""
     number = hub.submitted()
     review = hub.fake.review(number, "bob-hub", "APPROVED")
     hub.record(number)
@@ -433,7 +431,7 @@ def test_an_approval_does_not_come_back_after_a_withdrawal(hub: Hub, how: str) -
         hub.person("bob").maa("withdraw", "portal")
     hub.say(number, "bob", f"/maa approve {digest}", at=moment(-5))
     for _ in range(2):
-        assert hub.record(number) == [("approve", "refused", "withdrawn" if how == "terminal" else "withdrawn")] or True
+        assert [outcome for _, outcome, _ in hub.record(number)] == ["refused"]
     assert standing(hub) == []
 
 
@@ -451,12 +449,13 @@ def test_a_withdrawal_that_was_refused_takes_no_later_approval_back(hub: Hub) ->
 
 def test_an_approval_after_a_withdrawal_counts_though_both_are_heard_at_once(hub: Hub) -> None:
     """What counts is when it was said, not when the job ran."""
-    number = hub.submitted()
+    number = hub.open()
     digest = hub.digest(number)[:12]
-    hub.fake.review(number, "bob-hub", "APPROVED", at=moment(-1))
+    hub.say(number, "alice", f"/maa submit {digest}", at=moment(-60))
+    hub.fake.review(number, "bob-hub", "APPROVED", at=moment(-50))
     hub.record(number)
-    hub.say(number, "bob", f"/maa withdraw {digest}", at=moment(-0.9))
-    hub.say(number, "bob", f"/maa approve {digest}", at=moment(0.1))
+    hub.say(number, "bob", f"/maa withdraw {digest}", at=moment(-40))
+    hub.say(number, "bob", f"/maa approve {digest}", at=moment(-30))
     hub.record(number)
     assert standing(hub) == ["bob"]
 
@@ -464,11 +463,7 @@ def test_an_approval_after_a_withdrawal_counts_though_both_are_heard_at_once(hub
 # --- vetoes ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["", "No.", "x" * 5000, "\x00\x01\x02", "a\x1b[2Kb", "‮evil", "  \n ", "\u200b", "\r\n\r\nNo.\r\n", "😀" * 2000,
-     "\u2028", "a\x85b", "::error::no", "\ufeff"],
-)  # fmt: skip
+@pytest.mark.parametrize("words", ["", "x" * 5000, "\x00\x01", "\u202eevil", "\u200b", "\U0001f600" * 2000, "a\x85b"])
 @pytest.mark.parametrize("how", ["comment", "review"])
 def test_a_veto_is_not_lost_over_its_words(hub: Hub, how: str, words: str) -> None:
     """Too long, none, control characters: the rejection stands, on the protected branch."""
@@ -493,7 +488,7 @@ def test_a_veto_stands_beside_approvals_that_wait_with_it(hub: Hub) -> None:
 
 @pytest.mark.parametrize("how", ["closed", "retargeted", "draft"])
 def test_a_veto_is_heard_whatever_became_of_the_pull_request(hub: Hub, how: str) -> None:
-    """Its author closes or retargets the pull request of an approved request; a veto said on it is heard all the same."""
+    """Its author closes or retargets the pull request of an approved request; a veto said on it is heard."""
     number = hub.submitted()
     hub.fake.review(number, "carol-hub", "APPROVED")
     hub.record(number)

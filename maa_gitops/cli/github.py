@@ -4,23 +4,20 @@ Each is one step of a workflow; at a terminal they do the same with a token of o
 """
 
 import json
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
+from maa_gitops.cli.forge import Forge, open_forge
 from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.options import common_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from maa_gitops.forges import GitHub, Job, PullRequest
+    from maa_gitops.forges import PullRequest
+    from maa_gitops.git import Identity
     from maa_gitops.workflow.clone import Clone
     from maa_gitops.workflow.pull_requests.completing import Step
-    from maa_gitops.workflow.pull_requests.judging import Judged
-    from maa_gitops.workflow.pull_requests.statements import Statement
-    from maa_gitops.workflow.pull_requests.weighing import Heard, Meeting
+    from maa_gitops.workflow.pull_requests.weighing import Heard
 
 NO = 3
 CANNOT = 4
@@ -36,75 +33,6 @@ number_option = click.option(
 )
 
 
-# --- the forge -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Forge:
-    """GitHub and the job that runs here."""
-
-    github: "GitHub"
-    job: "Job"
-
-    def chosen(self, number: int | None) -> "tuple[PullRequest, ...]":
-        """The pull request that is named, else the event's, else every open one; with all that share its head."""
-        number = number if number is not None else self.job.pull_request
-        if number is None:
-            return self.github.open_pull_requests()
-        named = self.github.pull_request(number)
-        others = self.github.open_pull_requests() if named.is_open else ()
-        same_head = [one for one in others if one.head_commit == named.head_commit and one.number != number]
-        return (named, *same_head)
-
-    def with_requests(self, clone: "Clone", number: int | None) -> "tuple[PullRequest, ...]":
-        """The same, with those that were closed while their change branch is there, for a veto is heard on them too."""
-        from maa_gitops.workflow.pull_requests.judging import change_branch
-
-        chosen = self.chosen(number)
-        named = number if number is not None else self.job.pull_request
-        closed = self.github.lately_closed() if named is None else ()
-        branches = clone.change_branches()
-        return tuple(one for one in (*chosen, *closed) if change_branch(one, self.github.repository) in branches)
-
-    def meeting(self, pull_request: "PullRequest") -> "Meeting":
-        """What was said on a pull request of what a record can hold."""
-        from maa_gitops.workflow.pull_requests.weighing import Meeting
-
-        spoken = tuple(said for said in self.spoken(pull_request) if not said.merges)
-        return Meeting(pull_request, spoken, self.github.may_write)
-
-    def spoken(self, pull_request: "PullRequest") -> "tuple[Statement, ...]":
-        """Everything that was said on a pull request."""
-        from maa_gitops.workflow.pull_requests.statements import statements
-
-        number = pull_request.number
-        reviews = self.github.reviews(number)
-        dismissals = self.github.dismissals(number) if any(r.state.value == "DISMISSED" for r in reviews) else ()
-        return statements(self.github.comments(number), reviews, dismissals)
-
-
-def open_forge(invocation: Invocation) -> _Forge:
-    """Reach the forge: as the job's variables say, else as the remote's address says."""
-    from maa_gitops import __version__
-    from maa_gitops.errors import RepositoryError
-    from maa_gitops.forges import GitHub, Job, RestClient, repository_of
-
-    job = Job.read(invocation.environment)
-    if job.repository is None:
-        found = repository_of(invocation.repository.config("remote.origin.url") or "")
-        if found is None:
-            raise RepositoryError(
-                "the remote 'origin' is no repository on GitHub",
-                hint="GITHUB_REPOSITORY=OWNER/NAME maa github …",
-                code="noForge",
-            )
-        job = replace(job, repository=found[1], api_url=invocation.environment.get("GITHUB_API_URL") or found[0])
-    if job.repository is None:
-        raise RepositoryError("which repository is it?", code="noForge")
-    client = RestClient(job.api_url, job.token, proxy=job.proxy, agent=f"maa-gitops/{__version__}")
-    return _Forge(GitHub(client, job.repository), job)
-
-
 # --- gate ------------------------------------------------------------------------------------------------------------
 
 
@@ -117,143 +45,15 @@ def gate(ctx: click.Context, number: int | None) -> None:
 
     Exit code 0 while nothing but approval is missing; 3 if documents or the record must be mended.
     """
-    invocation = ctx.ensure_object(Invocation)
-    forge = open_forge(invocation)
-    clone = invocation.open_clone()
-    clone, judged, failed = _judge_all(invocation, forge, clone, forge.chosen(number))
-    _publish(invocation, forge, clone, judged)
-    _put_out(invocation, forge, clone, judged)
-    if failed:
+    forge = open_forge(ctx.ensure_object(Invocation))
+    named = forge.number(number)
+    judged = forge.judged(forge.chosen(named))
+    forge.publish(judged, talkative=lambda one: one.pull_request.number == named)
+    forge.put_out(judged)
+    if forge.failed:
         ctx.exit(CANNOT)
     if any(one.is_faulty for one in judged):
         ctx.exit(NO)
-
-
-def _judge_all(
-    invocation: Invocation, forge: _Forge, clone: "Clone", pull_requests: "Iterable[PullRequest]"
-) -> "tuple[Clone, list[Judged], bool]":
-    """Judge pull requests; one that cannot be judged gets the status 'error', and the others are judged all the same.
-
-    A head that was pushed since this clone fetched is fetched once more.
-    """
-    from maa_gitops.cli.targets import outcome_reader
-    from maa_gitops.errors import MaaError
-    from maa_gitops.forges import StatusState
-    from maa_gitops.workflow.pull_requests.judging import judge
-
-    judged, failed = [], False
-    for pull_request in pull_requests:
-        if not clone.repository.has(pull_request.head_commit) and invocation.fetch:
-            clone = invocation.open_clone()
-        try:
-            judged.append(judge(clone, pull_request, forge.github.repository, outcome_reader(clone)))
-        except MaaError as error:
-            failed = True
-            invocation.note(f"error: #{pull_request.number} cannot be judged: {error.message}")
-            forge.github.set_status(
-                pull_request.head_commit, StatusState.ERROR, f"cannot be told: {error.message}", forge.job.run_url
-            )
-    return clone, judged, failed
-
-
-def _publish(invocation: Invocation, forge: _Forge, clone: "Clone", judged: "Sequence[Judged]") -> None:
-    """Bring statuses and comments on the forge to what was judged."""
-    from maa_gitops.workflow.pull_requests.judging import write_statuses
-
-    changed = write_statuses(clone, forge.github, judged, forge.job.run_url)
-    for commit in changed:
-        invocation.note(f"status written on {commit[:12]}")
-    for one in judged:
-        if one.state is not None:
-            _keep_comment(forge, one, _comment(forge, clone, one))
-
-
-def _comment(forge: _Forge, clone: "Clone", judged: "Judged", heard: "Sequence[Heard] | None" = None) -> str:
-    from maa_gitops.render.diff import request_diffs
-    from maa_gitops.render.markdown import comment_markdown
-    from maa_gitops.workflow.pull_requests.weighing import listen, told
-
-    request = judged.request
-    if request is None:
-        return comment_markdown(judged, ())
-    if heard is None:
-        heard = listen(clone, request, forge.meeting(judged.pull_request))
-    return comment_markdown(judged, request_diffs(clone.repository, request), told(request, heard))
-
-
-def _keep_comment(forge: _Forge, judged: "Judged", body: str) -> None:
-    """Write the one comment, or mend it; a person's comment that bears the mark is left alone."""
-    from maa_gitops.render.markdown import MARK
-
-    number = judged.pull_request.number
-    ours = [
-        comment
-        for comment in forge.github.comments(number)
-        if comment.body.startswith(MARK) and comment.author is not None and not comment.author.is_person
-    ]
-    if not ours:
-        forge.github.write_comment(number, body)
-    elif ours[0].body.replace("\r\n", "\n").strip() != body.strip():
-        forge.github.write_comment(number, body, replace=ours[0].id)
-
-
-def _put_out(
-    invocation: Invocation,
-    forge: _Forge,
-    clone: "Clone",
-    judged: "Sequence[Judged]",
-    heard: "Sequence[Heard]" = (),
-    steps: "Sequence[Step]" = (),
-) -> None:
-    """Put the answer out, and for the steps that follow and the people who look at the run."""
-    from maa_gitops.forges import announcements
-    from maa_gitops.render.diff import request_diffs
-    from maa_gitops.render.markdown import judged_markdown
-    from maa_gitops.render.plain import document, heard_plain, judged_plain, step_plain
-
-    answer = document(
-        pullRequests=[judged_plain(one) for one in judged],
-        heard=[heard_plain(one) for one in heard],
-        steps=[step_plain(step) for step in steps],
-    )
-
-    def text() -> None:
-        for found in heard:
-            for line in _heard_lines(found):
-                invocation.say(line)
-        for step in steps:
-            invocation.say(f"{step.name}: {step.what}: {step.message}")
-        for one in judged:
-            invocation.say(f"#{one.pull_request.number} {one.verdict.value}: {one.summary}")
-        if not (heard or steps or judged):
-            invocation.note("nothing to do")
-
-    invocation.emit(answer, text)
-    if not forge.job.actions:
-        return
-    for line in announcements([problem for one in judged for problem in one.problems]):
-        click.echo(line, err=True)
-    for one in judged:
-        diffs = request_diffs(clone.repository, one.request) if one.request is not None else ()
-        forge.job.summarize(judged_markdown(one, diffs))
-    first = judged[0] if judged else None
-    request = first.request if first is not None else None
-    forge.job.put_out(
-        {
-            "verdict": first.verdict.value if first is not None else "",
-            "status": request.evaluation.status.value if request is not None and request.lines else "",
-            "request": request.id if request is not None and request.lines else "",
-            "report": json.dumps(answer, separators=(",", ":")),
-        }
-    )
-
-
-def _heard_lines(found: "Heard") -> list[str]:
-    said = found.statement
-    who = found.account or (said.author.login if said.author is not None else "somebody unknown")
-    what = said.action.value if said.action is not None else "comment"
-    why = f": {found.message} [{found.code}]" if found.message else ""
-    return [f"{found.outcome.value}: {what} by {who}{why}", f"  {said.url}"]
 
 
 # --- record ----------------------------------------------------------------------------------------------------------
@@ -269,91 +69,76 @@ def record(ctx: click.Context, number: int | None) -> None:
     Reviews, comments such as '/maa approve 3f9a12bc44d0 Checked.', and runs that were dispatched with inputs.
     Recording twice is harmless. Exit code 3 if a dispatched run's own act is refused.
     """
-    invocation = ctx.ensure_object(Invocation)
-    forge = open_forge(invocation)
-    clone = invocation.open_clone()
-    dispatched = forge.job.inputs if forge.job.inputs and "action" in forge.job.inputs else None
-    if dispatched is not None:
-        heard, touched = _record_run(invocation, forge, clone)
-        failed = False
-    else:
-        heard, touched, failed = _record_said(invocation, forge, clone, number)
-    clone = invocation.open_clone()
-    clone, judged, broken = _judge_all(invocation, forge, clone, [_at_its_head(clone, one) for one in touched])
-    _publish(invocation, forge, clone, judged)
-    shown = heard if dispatched is not None else [one for one in heard if one.outcome.value != "known"]
-    _put_out(invocation, forge, clone, judged, shown)
-    if failed or broken:
+    from maa_gitops.workflow.pull_requests.weighing import Outcome
+
+    forge = open_forge(ctx.ensure_object(Invocation))
+    named = forge.number(number)
+    dispatched = forge.job.inputs is not None and "action" in forge.job.inputs
+    heard, touched = _record_run(forge) if dispatched else _record_said(forge, named)
+    forge.refresh()
+    others = {one.number: one for one in forge.chosen(named)} if not dispatched else {}
+    judged = forge.judged(forge.at_its_head(one) for one in {**others, **touched}.values())
+    forge.publish(judged, talkative=lambda one: one.pull_request.number in touched)
+    forge.put_out(judged, heard if dispatched else [one for one in heard if one.outcome is not Outcome.KNOWN])
+    if forge.failed:
         ctx.exit(CANNOT)
-    if dispatched is not None and any(one.outcome.value == "refused" for one in heard):
+    if dispatched and any(one.outcome is Outcome.REFUSED for one in heard):
         ctx.exit(NO)
 
 
-def _at_its_head(clone: "Clone", pull_request: "PullRequest") -> "PullRequest":
-    """A pull request with the head that its branch has here: the forge may be a moment behind our own push."""
-    head = clone.change_branches().get(pull_request.head_branch)
-    return replace(pull_request, head_commit=head) if head is not None else pull_request
-
-
-def _record_said(
-    invocation: Invocation, forge: _Forge, clone: "Clone", number: int | None
-) -> "tuple[list[Heard], list[PullRequest], bool]":
-    """Record everything that was said on pull requests and is not recorded yet; one that fails stops no other."""
-    from maa_gitops.errors import MaaError
+def _record_said(forge: Forge, number: int | None) -> "tuple[list[Heard], dict[int, PullRequest]]":
+    """Record everything that was said on pull requests and is not recorded yet."""
     from maa_gitops.workflow.pull_requests.recording import record as record_statements
     from maa_gitops.workflow.pull_requests.recording import refuse_other_than_attestor
-    from maa_gitops.workflow.requests import request_id
+    from maa_gitops.workflow.pull_requests.weighing import Outcome
 
     heard: list[Heard] = []
-    touched: list[PullRequest] = []
-    failed = False
-    with invocation.actor(clone.tenant) as attestor:
+    touched: dict[int, PullRequest] = {}
+    with forge.invocation.actor(forge.clone.tenant) as attestor:
         refuse_other_than_attestor(attestor.account)
-        for pull_request in forge.with_requests(clone, number):
-            touched.append(pull_request)
-            name = request_id(pull_request.head_branch)
-            try:
-                done = record_statements(invocation.open_clone, clone, name, forge.meeting(pull_request), attestor)
-            except MaaError as error:
-                failed = True
-                invocation.note(f"error: #{pull_request.number}: {error.message}")
-                continue
-            clone = done.clone
-            heard += done.heard
-            _note_final(invocation, clone, final=done.final)
-    return heard, touched, failed
+        for pull_request in forge.with_requests(number):
+            with forge.apart(f"#{pull_request.number} is not recorded"):
+                meeting = forge.meeting(pull_request)
+                branch = pull_request.head_branch
+                done = record_statements(forge.invocation.open_clone, forge.clone, branch, meeting, attestor)
+                forge.clone = done.clone
+                heard += done.heard
+                if number is not None or any(one.outcome is not Outcome.KNOWN for one in done.heard):
+                    touched[pull_request.number] = pull_request
+                _note_final(forge, final=done.final)
+    return heard, touched
 
 
-def _note_final(invocation: Invocation, clone: "Clone", *, final: bool) -> None:
+def _note_final(forge: Forge, *, final: bool) -> None:
     if not final:
-        invocation.note(f"not final yet: the veto is not on {clone.branch}; maa github complete puts it there")
+        forge.invocation.note(f"not final yet: the veto is not on {forge.clone.branch}; maa github complete does that")
 
 
-def _record_run(invocation: Invocation, forge: _Forge, clone: "Clone") -> "tuple[list[Heard], list[PullRequest]]":
+def _record_run(forge: Forge) -> "tuple[list[Heard], dict[int, PullRequest]]":
     """Record what a person asked for by dispatching this run."""
     from maa_gitops.errors import RepositoryError
     from maa_gitops.workflow.pull_requests.judging import request_branch
     from maa_gitops.workflow.pull_requests.recording import record as record_statements
     from maa_gitops.workflow.pull_requests.statements import from_run
     from maa_gitops.workflow.pull_requests.weighing import Meeting
-    from maa_gitops.workflow.requests import find_id, request_id
+    from maa_gitops.workflow.requests import branch_of, find_id
 
     if forge.job.run is None:
         raise RepositoryError("GITHUB_RUN_ID does not say which run this is", code="badEvent")
     inputs = forge.job.inputs or {}
-    name = find_id(inputs.get("request", ""))
-    said = from_run(forge.github.run(forge.job.run), inputs, clone.branch)
+    branch = branch_of(forge.clone, find_id(inputs.get("request", "")))
+    said = from_run(forge.github.run(forge.job.run), inputs, forge.clone.branch)
     mine = [
         one
         for one in forge.github.open_pull_requests()
-        if (branch := request_branch(clone, one, forge.github.repository)) is not None and request_id(branch) == name
+        if request_branch(forge.clone, one, forge.github.repository) == branch
     ]
-    pull_request = mine[0] if mine else None
-    with invocation.actor(clone.tenant) as attestor:
-        meeting = Meeting(pull_request, (said,), forge.github.may_write)
-        done = record_statements(invocation.open_clone, clone, name, meeting, attestor)
-    _note_final(invocation, done.clone, final=done.final)
-    return list(done.heard), mine
+    meeting = Meeting(mine[0] if mine else None, (said,), forge.github.may_write)
+    with forge.invocation.actor(forge.clone.tenant) as attestor:
+        done = record_statements(forge.invocation.open_clone, forge.clone, branch, meeting, attestor)
+    forge.clone = done.clone
+    _note_final(forge, final=done.final)
+    return list(done.heard), {one.number: one for one in mine}
 
 
 # --- complete --------------------------------------------------------------------------------------------------------
@@ -370,44 +155,48 @@ def complete(ctx: click.Context, request: str | None) -> None:
     """
     from maa_gitops.cli.applying import apply_all
     from maa_gitops.model import Role
-    from maa_gitops.workflow.pull_requests.completing import complete_approved, keep_vetoes, merge_unprotected
-    from maa_gitops.workflow.pull_requests.judging import request_branch
-    from maa_gitops.workflow.requests import find_id, request_id
+    from maa_gitops.workflow.pull_requests.completing import complete_approved, keep_vetoes
+    from maa_gitops.workflow.requests import find_id, read_request
 
-    invocation = ctx.ensure_object(Invocation)
-    forge = open_forge(invocation)
-    clone = invocation.open_clone()
+    forge = open_forge(ctx.ensure_object(Invocation))
+    reopen = forge.invocation.open_clone
     only = find_id(request) if request is not None else None
+    clone = forge.clone
+    if only is not None:
+        read_request(clone, only)
     pull_requests = forge.github.open_pull_requests()
-    drafts = {
-        request_id(branch): "its pull request is a draft"
-        for one in pull_requests
-        if one.is_draft and (branch := request_branch(clone, one, forge.github.repository)) is not None
-    }
-    failed = False
-    with invocation.actor(clone.tenant) as actor:
-        clone, kept = keep_vetoes(invocation.open_clone, clone, actor.identity)
-        clone, merged = complete_approved(invocation.open_clone, clone, actor, drafts, only)
+    with forge.invocation.actor(clone.tenant) as actor:
+        forge.clone, kept = keep_vetoes(reopen, clone, actor.identity)
+        forge.clone, merged = complete_approved(reopen, forge.clone, actor, forge.holder(pull_requests), only)
         steps = [*kept, *merged]
         for one in () if only is not None else pull_requests:
-            clone, judged, broken = _judge_all(invocation, forge, clone, [one])
-            failed = failed or broken
-            for verdict in judged:
-                said = forge.spoken(one) if verdict.verdict.value == "unprotected" else ()
-                clone, step = merge_unprotected(
-                    invocation.open_clone, clone, forge.github, verdict, said, actor.identity
-                )
-                steps += [step] if step is not None else []
-        if Role.DEPLOYER in actor.account.roles and _has_to_apply(clone):
-            failed = not apply_all(invocation, clone, actor) or failed
-    clone = invocation.open_clone()
-    clone, judged, broken = _judge_all(invocation, forge, clone, [_at_its_head(clone, one) for one in pull_requests])
-    _publish(invocation, forge, clone, judged)
-    _put_out(invocation, forge, clone, judged, (), steps)
-    if failed or broken or any(step.what == "failed" for step in steps):
+            steps += _merge_unprotected(forge, one, actor.identity)
+        if Role.DEPLOYER in actor.account.roles and _has_to_apply(forge.clone):
+            forge.failed = not apply_all(forge.invocation, forge.clone, actor) or forge.failed
+    forge.refresh()
+    judged = forge.judged(forge.at_its_head(one) for one in pull_requests)
+    forge.publish(judged, talkative=lambda _one: False)
+    forge.put_out(judged, (), steps)
+    if forge.failed or any(step.what == "failed" for step in steps):
         ctx.exit(CANNOT)
     if only is not None and any(step.what == "waits" for step in steps):
         ctx.exit(NO)
+
+
+def _merge_unprotected(forge: Forge, pull_request: "PullRequest", identity: "Identity") -> "list[Step]":
+    from maa_gitops.workflow.pull_requests.completing import merge_unprotected
+    from maa_gitops.workflow.pull_requests.judging import Verdict
+
+    steps = []
+    with forge.apart(f"#{pull_request.number} is not merged"):
+        for judged in forge.judged([pull_request]):
+            if judged.verdict is Verdict.UNPROTECTED:
+                said = forge.spoken(pull_request)
+                forge.clone, step = merge_unprotected(
+                    forge.invocation.open_clone, forge.clone, forge.github, judged, said, identity
+                )
+                steps += [step] if step is not None else []
+    return steps
 
 
 def _has_to_apply(clone: "Clone") -> bool:
@@ -420,6 +209,8 @@ def _has_to_apply(clone: "Clone") -> bool:
 
 
 # --- rulesets --------------------------------------------------------------------------------------------------------
+
+_RULESETS = ("protected-updates", "protected-history", "change-history", "change-deletion", "receipts")
 
 
 @github.command(epilog="Example:  maa github ruleset protected-updates > protected-updates.json")
@@ -438,17 +229,12 @@ def ruleset(invocation: Invocation, name: str | None, *, merge_queue: bool) -> N
     from maa_gitops.render.plain import document
     from maa_gitops.workflow.clone import protected_branch
 
-    found = dict(
-        zip(_RULESETS, rulesets(protected_branch(invocation.repository), merge_queue=merge_queue), strict=True)
-    )
+    every = rulesets(protected_branch(invocation.repository), merge_queue=merge_queue)
+    found = dict(zip(_RULESETS, every, strict=True))
     if name is not None and name not in found:
         raise click.UsageError(f"there is no ruleset '{name}'; there are: {', '.join(found)}")
     if name is not None:
         chosen = found[name]
         invocation.emit(document(name=name, ruleset=chosen), lambda: click.echo(json_text(chosen)))
         return
-    everything = list(found.values())
-    invocation.emit(document(rulesets=everything), lambda: click.echo(json.dumps(everything, indent=2)))
-
-
-_RULESETS = ("protected-updates", "protected-history", "change-history", "change-deletion", "receipts")
+    invocation.emit(document(rulesets=list(every)), lambda: click.echo(json.dumps(every, indent=2)))

@@ -110,6 +110,15 @@ class GitHub:
         who = _user(_member(plain, "user"))
         return who is not None and who.id == user.id and _get(plain, "permission", str) in _WRITERS
 
+    def me(self) -> User | None:
+        """Whose token this is; None: an app's, or nobody's."""
+        try:
+            return _user(self._client.get("/user"))
+        except RemoteError as error:
+            if error.code not in ("forgeForbidden", "forgeUnauthorized", "forgeNotFound"):
+                raise
+            return None
+
     def user(self, login: str) -> User:
         """Whose login this is today."""
         return find_user(self._client, login)

@@ -178,6 +178,7 @@ class RestClient:
         except urllib3.exceptions.HTTPError as error:
             return None, {}, str(error).encode("utf-8", "replace")
         if len(data) > ANSWER_LIMIT:
+            answer.close()
             raise RemoteError(f"{self._host} answers with too much", code="forgeMisunderstood")
         return answer.status, {name.lower(): value for name, value in answer.headers.itermerged()}, data
 

@@ -13,8 +13,8 @@ _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 
-_RUNNER_COMMAND = re.compile(r"^([ \t]*):(?=:)|#(?=#\[)", re.MULTILINE)
-"""What GitHub's runner takes for a command: ``::`` at the beginning of a line, ``##[`` anywhere."""
+_RUNNER_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
+"""What GitHub's runner takes for a command: ``::`` after white space of any kind, ``##[`` anywhere in a line."""
 
 
 def safe(text: str) -> str:

@@ -92,6 +92,31 @@ def branches_by_id(clone: Clone) -> dict[str, list[str]]:
     return found
 
 
+def branch_of(clone: Clone, name: str) -> str:
+    """The change branch of a request; the first, if several map to its id.
+
+    Raises:
+        NotAllowedError: ``noOpenRequest``, there is none.
+    """
+    found = branches_by_id(clone).get(name)
+    if not found:
+        raise NotAllowedError(
+            f"there is no change branch of '{name}'", hint="maa requests --all", code=ReasonCode.NO_OPEN_REQUEST
+        )
+    return found[0]
+
+
+def read_branch(clone: Clone, branch: str) -> Request:
+    """Read and evaluate the request of one change branch, whatever other branches map to its id.
+
+    Raises:
+        NotAllowedError: ``noOpenRequest``, the branch is gone and nothing else is known of it.
+    """
+    name = request_id(branch)
+    rivals = [other for other in branches_by_id(clone).get(name, []) if other != branch]
+    return read_request_at(clone, name, branch, clone.change_branches().get(branch), rivals=rivals)
+
+
 def find_id(named: str) -> str:
     """The id that a person means: an id, or the name of a change branch.
 

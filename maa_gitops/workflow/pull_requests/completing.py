@@ -4,7 +4,7 @@ It puts there what people could not: vetoes that were made at a terminal, approv
 change nothing protected. Each step is judged before it is pushed, as everywhere else.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from maa_gitops.change import put_in_place
@@ -20,7 +20,7 @@ from maa_gitops.workflow.complete import merge
 from maa_gitops.workflow.publish import Move, publish
 from maa_gitops.workflow.pull_requests.judging import Judged, Verdict
 from maa_gitops.workflow.pull_requests.statements import Statement
-from maa_gitops.workflow.requests import Request, branches_by_id, read_request
+from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request, request_id
 
 _GREEN = frozenset({"success", "neutral", "skipped"})
 
@@ -44,9 +44,10 @@ Reopen = Callable[[], Clone]
 def keep_vetoes(reopen: Reopen, clone: Clone, identity: Identity) -> tuple[Clone, tuple[Step, ...]]:
     """Put every veto that stands on a change branch alone on the protected branch, where it holds for good."""
     steps = []
-    for name in branches_by_id(clone):
+    for branch in sorted(clone.change_branches()):
+        name = request_id(branch)
         try:
-            clone, kept = _keep_veto(reopen, clone, name, identity)
+            clone, kept = _keep_veto(reopen, clone, branch, identity)
         except MaaError as error:
             steps.append(Step(name, "failed", error.message, _code(error)))
             continue
@@ -54,14 +55,15 @@ def keep_vetoes(reopen: Reopen, clone: Clone, identity: Identity) -> tuple[Clone
     return clone, tuple(steps)
 
 
-def _keep_veto(reopen: Reopen, clone: Clone, name: str, identity: Identity) -> tuple[Clone, bool]:
+def _keep_veto(reopen: Reopen, clone: Clone, branch: str, identity: Identity) -> tuple[Clone, bool]:
     for _ in range(ATTEMPTS):
-        request = read_request(clone, name)
-        move = _veto_move(clone, request, identity)
+        if branch not in clone.change_branches():
+            return clone, False
+        move = _veto_move(clone, read_branch(clone, branch), identity)
         if move is None:
             return clone, False
         try:
-            publish(clone, [move], f"maa: keep the veto of {name}")
+            publish(clone, [move], f"maa: keep the veto on {branch}")
         except RemoteError as error:
             if error.code != "lostRace":
                 raise
@@ -93,9 +95,9 @@ def _veto_move(clone: Clone, request: Request, identity: Identity) -> Move | Non
 
 
 def complete_approved(
-    reopen: Reopen, clone: Clone, actor: Actor, waiting: Mapping[str, str], only: str | None = None
+    reopen: Reopen, clone: Clone, actor: Actor, hold: Callable[[Clone, Request], str | None], only: str | None = None
 ) -> tuple[Clone, tuple[Step, ...]]:
-    """Merge every approved request, or only one. ``waiting`` says of some, by id, why they are left for now."""
+    """Merge every approved request, or only one. ``hold`` says why one is left for now; None: it is not."""
     steps = []
     for name in branches_by_id(clone):
         if only is not None and name != only:
@@ -106,8 +108,9 @@ def complete_approved(
                 if only is not None:
                     steps.append(Step(name, "waits", _why_not(request)))
                 continue
-            if name in waiting:
-                steps.append(Step(name, "waits", waiting[name]))
+            held = hold(clone, request)
+            if held is not None:
+                steps.append(Step(name, "waits", held))
                 continue
             done = merge(reopen, clone, request, actor)
         except MaaError as error:

@@ -199,35 +199,54 @@ def worst(judged: Iterable[Judged]) -> Mapping[str, Judged]:
     return found
 
 
-def write_statuses(clone: Clone, github: GitHub, judged: Iterable[Judged], url: str | None) -> tuple[str, ...]:
-    """Bring the statuses of heads to what was judged; returns the commits whose status changed.
+def write_status(github: GitHub, judged: Judged, url: str | None) -> bool:
+    """Bring the status of a head to what was judged; whether it was another one before."""
+    if judged.state is None:
+        return False
+    head = judged.pull_request.head_commit
+    there = github.status(head)
+    if there is not None and (there.state, there.description) == (judged.state, shortened(judged.summary)):
+        return False
+    github.set_status(head, judged.state, judged.summary, url)
+    return True
 
-    Commits of a branch that was approved once stay green after it is not any more: they turn red.
+
+def turn_red(clone: Clone, github: GitHub, judged: Judged, url: str | None) -> tuple[str, ...]:
+    """Take the green of what was approved once from the commits below a head that is not; returns these commits.
+
+    The heads of other branches are judged for themselves.
     """
-    changed = []
-    for head, one in worst(judged).items():
-        if one.state is None:
-            continue
-        there = github.status(head)
-        if there is None or (there.state, there.description) != (one.state, shortened(one.summary)):
-            github.set_status(head, one.state, one.summary, url)
-            changed.append(head)
-        if one.state is not StatusState.SUCCESS:
-            changed += _turn_red(clone, github, head, one.summary, url)
-    return tuple(changed)
+    if judged.state is StatusState.SUCCESS:
+        return ()
+    red = []
+    for commit in _once_heads(clone, judged):
+        there = github.status(commit)
+        if there is not None and there.state is StatusState.SUCCESS:
+            github.set_status(commit, StatusState.FAILURE, f"not any more: {judged.summary}", url)
+            red.append(commit)
+    return tuple(red)
 
 
-def _turn_red(clone: Clone, github: GitHub, head: str, summary: str, url: str | None) -> list[str]:
+def _once_heads(clone: Clone, judged: Judged) -> list[str]:
+    """Commits of a branch that may have been its head, those first that brought a line to its record."""
+    head, request = judged.pull_request.head_commit, judged.request
     try:
         below = clone.repository.commits_between(clone.good, head)
     except RepositoryError:
         return []
-    red = []
-    for commit in below[:_OLDER_HEADS]:
-        if commit == head:
-            continue
-        there = github.status(commit)
-        if there is not None and there.state is StatusState.SUCCESS:
-            github.set_status(commit, StatusState.FAILURE, f"not any more: {summary}", url)
-            red.append(commit)
-    return red
+    others = {head, *clone.change_branches().values()}
+    kept = [commit for commit in below if commit not in others]
+    path = request.path if request is not None else ""
+    return sorted(kept, key=lambda commit: not _brings_a_line(clone, commit, path))[:_OLDER_HEADS]
+
+
+def _brings_a_line(clone: Clone, commit: str, path: str) -> bool:
+    """Whether a commit changes the request's record against its first parent."""
+    if not path:
+        return False
+    try:
+        parents = clone.repository.commit(commit).parents
+        before = clone.repository.entry(clone.tree(parents[0]), path) if parents else None
+        return clone.repository.entry(clone.tree(commit), path) != before
+    except RepositoryError:
+        return False

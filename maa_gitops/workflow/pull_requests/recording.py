@@ -22,7 +22,7 @@ from maa_gitops.workflow.clone import Clone
 from maa_gitops.workflow.publish import Move
 from maa_gitops.workflow.pull_requests.statements import Statement, business_justification
 from maa_gitops.workflow.pull_requests.weighing import Heard, Meeting, Outcome, weigh
-from maa_gitops.workflow.requests import Request, branches_by_id, read_request, read_request_at
+from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request_at
 from maa_gitops.workflow.submit import is_open_round, prospect, refuse_submit, submitted_record
 
 
@@ -50,10 +50,10 @@ def refuse_other_than_attestor(account: Account) -> None:
         )
 
 
-def record(reopen: Callable[[], Clone], clone: Clone, name: str, meeting: Meeting, attestor: Actor) -> Recorded:
-    """Sign what was said on a request and is not recorded yet, and push it; after a lost race, judge all of it again.
+def record(reopen: Callable[[], Clone], clone: Clone, branch: str, meeting: Meeting, attestor: Actor) -> Recorded:
+    """Sign what was said on the request of a change branch and is not recorded yet, and push it.
 
-    Recording twice is harmless.
+    After a lost race all of it is judged again; recording twice is harmless.
 
     Raises:
         NotAllowedError: there is no such request, or the caller is no attestor.
@@ -62,7 +62,7 @@ def record(reopen: Callable[[], Clone], clone: Clone, name: str, meeting: Meetin
     refuse_other_than_attestor(attestor.account)
     for _ in range(ATTEMPTS):
         try:
-            return _record_once(reopen, clone, name, meeting, attestor)
+            return _record_once(reopen, clone, branch, meeting, attestor)
         except RemoteError as error:
             if error.code != "lostRace":
                 raise
@@ -70,14 +70,14 @@ def record(reopen: Callable[[], Clone], clone: Clone, name: str, meeting: Meetin
     raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
 
 
-def _record_once(reopen: Callable[[], Clone], clone: Clone, name: str, meeting: Meeting, attestor: Actor) -> Recorded:
-    request = read_request(clone, name)
-    branch, head = request.branch, request.head
+def _record_once(reopen: Callable[[], Clone], clone: Clone, branch: str, meeting: Meeting, attestor: Actor) -> Recorded:
+    request = read_branch(clone, branch)
+    head = request.head
     heard: list[Heard] = []
     for statement in meeting.spoken:
         found, request = _hear(clone, request, meeting, statement, attestor)
         heard.append(found)
-    if branch is None or head is None or request.head is None or request.head == head:
+    if head is None or request.head is None or request.head == head:
         return Recorded(clone, request, tuple(heard))
     recorded = [found.statement.action for found in heard if found.outcome is Outcome.RECORDED]
     message = f"{', '.join(dict.fromkeys(action.value for action in recorded if action))} {request.id}"
@@ -85,7 +85,7 @@ def _record_once(reopen: Callable[[], Clone], clone: Clone, name: str, meeting: 
     veto = on_protected_branch(clone, request.path, request.record, attestor.identity, message) if vetoes else None
     published, _ = publish_veto(clone, Move(branch, head, request.head), veto, message)
     clone = reopen()
-    return Recorded(clone, read_request(clone, name), tuple(heard), published or not vetoes)
+    return Recorded(clone, read_branch(clone, branch), tuple(heard), published or not vetoes)
 
 
 def _hear(

@@ -87,8 +87,9 @@ def listen(clone: Clone, request: Request, meeting: Meeting) -> tuple[Heard, ...
 
 
 def told(request: Request, heard: Sequence[Heard]) -> tuple[Heard, ...]:
-    """The refusals that somebody still wants to know of: those of this round, or of a change not submitted yet."""
-    since = request.submitted.at if request.submitted is not None else None
+    """The refusals that somebody still wants to know of: not those from before the last round but one began."""
+    submits = [event.at for event in _events(request) if event.action is Action.SUBMIT]
+    since = submits[-2] if len(submits) > 1 else None
     return tuple(
         found for found in heard if found.outcome is Outcome.REFUSED and (since is None or found.statement.at >= since)
     )
