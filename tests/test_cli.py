@@ -32,7 +32,7 @@ EVERY_COMMAND = list(every_command())
 DOCUMENTED = {
     "init", "demo", "validate", "explain", "submit", "requests", "show", "diff", "approve", "reject", "withdraw",
     "cancel", "check", "merge", "complete", "archive", "revert", "plan", "apply", "drift", "tenant", "verify", "audit",
-    "schema", "github gate", "github record", "github complete", "github ruleset",
+    "schema", "doctor", "github gate", "github record", "github complete", "github ruleset",
 }  # fmt: skip
 
 

@@ -219,7 +219,7 @@ def test_a_veto_that_a_job_could_not_put_there_is_kept_later(hub: Hub) -> None:
     """The job that records may not push to main either: it says so, and the completing one keeps it."""
     number = hub.submitted()
     open_main = close_main(hub)
-    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(1))
+    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(1))
     answer = hub.maa("github", "record", "--pull-request", str(number))
     assert "not final yet" in answer.err
     open_main()
@@ -233,7 +233,7 @@ def test_what_is_not_protected_is_merged_when_somebody_asks(hub: Hub) -> None:
     """Not by itself; by a person who names the head; exactly what is there."""
     number, head = docs(hub)
     assert hub.complete() == []
-    hub.say(number, "carol", f"/maa merge {head[:12]}")
+    hub.say(number, "carol", f"/maa merge {head[:40]}")
     assert hub.complete() == [(f"#{number}", "merged")]
     assert hub.world.read("docs/x.md") == "Hello.\n"
     assert hub.complete() == []
@@ -247,11 +247,11 @@ def test_what_is_not_protected_is_merged_when_somebody_asks(hub: Hub) -> None:
         ("carol-hub", "/maa merge", {}),
         ("carol-hub", "/maa merge 000000000000", {}),
         ("carol-hub", "/maa merge {0}0", {}),
-        ("carol-hub", "please /maa merge {0:.12}", {}),
-        ("carol-hub", "/maa approve {0:.12}", {}),
-        ("carol-hub", "/maa merge {0:.12}", {"via_app": True}),
-        ("github-actions[bot]", "/maa merge {0:.12}", {}),
-        ("reader-hub", "/maa merge {0:.12}", {}),
+        ("carol-hub", "please /maa merge {0}", {}),
+        ("carol-hub", "/maa approve {0}", {}),
+        ("carol-hub", "/maa merge {0}", {"via_app": True}),
+        ("github-actions[bot]", "/maa merge {0}", {}),
+        ("reader-hub", "/maa merge {0}", {}),
     ],
 )
 def test_nobody_asked_for_it(hub: Hub, who: str, words: str, more: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ def test_nobody_asked_for_it(hub: Hub, who: str, words: str, more: dict[str, Any
 def test_an_edited_merge_comment_asks_for_nothing(hub: Hub) -> None:
     """Whoever may write can edit it."""
     number, head = docs(hub)
-    hub.fake.edit_comment(hub.say(number, "carol", "Nice."), f"/maa merge {head[:12]}")
+    hub.fake.edit_comment(hub.say(number, "carol", "Nice."), f"/maa merge {head[:40]}")
     assert hub.complete() == []
 
 
@@ -277,7 +277,7 @@ def test_an_edited_merge_comment_asks_for_nothing(hub: Hub) -> None:
 def test_what_is_not_green_waits(hub: Hub, state: str | None) -> None:
     """Every other status and check must be green, and it must be no draft."""
     number, head = docs(hub)
-    hub.say(number, "carol", f"/maa merge {head[:12]}")
+    hub.say(number, "carol", f"/maa merge {head[:40]}")
     if state in ("pending", "failure", "error"):
         hub.fake.set_status(head, "ci/other", state)
     elif state == "draft":
@@ -293,7 +293,7 @@ def test_what_is_not_green_waits(hub: Hub, state: str | None) -> None:
 def test_a_head_swapped_after_the_comment_is_not_merged(hub: Hub, branch: str, when: str) -> None:
     """Neither before the job nor while it runs does another head land than the one that was asked for."""
     number, head = docs(hub, branch)
-    hub.say(number, "carol", f"/maa merge {head[:12]}")
+    hub.say(number, "carol", f"/maa merge {head[:40]}")
     forger = Forger(hub.world, hub.world.alice)
     other = forger.commit([head], {"docs/x.md": "Evil.\n"})
     if when == "before":
@@ -323,7 +323,7 @@ def test_a_head_swapped_after_the_comment_is_not_merged(hub: Hub, branch: str, w
 def test_what_is_protected_is_not_merged_by_a_comment(hub: Hub, files: dict[str, str]) -> None:
     """The rules, workflows, records, resources, and paths that look like them, go through a request."""
     number, head = docs(hub, "docs", {"docs/x.md": "Hello.\n", **files})
-    hub.say(number, "carol", f"/maa merge {head[:12]}")
+    hub.say(number, "carol", f"/maa merge {head[:40]}")
     before = hub.world.tip()
     hub.complete(code=None)
     assert hub.world.tip() == before
@@ -336,7 +336,7 @@ def test_a_merge_commit_in_the_branch_hides_nothing(hub: Hub) -> None:
     merged = forger.commit([hub.world.tip(), evil], {"docs/x.md": "Hello.\n", APP: app(description="Evil.")})
     forger.push(merged, "docs")
     number = hub.fake.pull_request("docs", login("alice"), title="x", body="")
-    hub.say(number, "carol", f"/maa merge {merged[:12]}")
+    hub.say(number, "carol", f"/maa merge {merged[:40]}")
     hub.complete(code=None)
     assert hub.world.read(APP) == app()
 
@@ -346,7 +346,7 @@ def test_a_stale_branch_undoes_nothing(hub: Hub) -> None:
     number, head = docs(hub)
     forger = Forger(hub.world, hub.world.alice)
     forger.push(forger.commit([hub.world.tip()], {"docs/y.md": "Newer.\n"}))
-    hub.say(number, "carol", f"/maa merge {head[:12]}")
+    hub.say(number, "carol", f"/maa merge {head[:40]}")
     assert hub.complete() == [(f"#{number}", "merged")]
     assert hub.world.read("docs/y.md") == "Newer.\n"
 
@@ -361,8 +361,8 @@ def test_a_pull_request_that_cannot_be_read_stops_no_other(hub: Hub, path: str) 
     """The second pull request is merged, and what was merged is applied, although GitHub fails for the first."""
     first, head = docs(hub)
     second, other = docs(hub, "more", {"docs/y.md": "Hello.\n"})
-    hub.say(first, "carol", f"/maa merge {head[:12]}")
-    hub.say(second, "carol", f"/maa merge {other[:12]}")
+    hub.say(first, "carol", f"/maa merge {head[:40]}")
+    hub.say(second, "carol", f"/maa merge {other[:40]}")
     hub.fake.garble_next(times=20, match=f"GET .*{path.format(head=head)}$")
     hub.maa("github", "complete", key="maa-deployer", code=4)
     assert hub.world.git(hub.world.server, "show", "main:docs/y.md", check=False) == "Hello."
@@ -372,7 +372,7 @@ def test_a_request_is_applied_although_a_pull_request_cannot_be_read(hub: Hub) -
     """What was merged in this run reaches the target in this run."""
     first, head = docs(hub)
     approved(hub)
-    hub.say(first, "carol", f"/maa merge {head[:12]}")
+    hub.say(first, "carol", f"/maa merge {head[:40]}")
     hub.fake.garble_next(times=20, match=f"GET .*/issues/{first}/comments$")
     hub.maa("github", "complete", key="maa-deployer", code=4)
     assert status(hub) == "completed"

@@ -134,7 +134,7 @@ class Stage:
     def digest(self, number: int) -> str:
         """The digits of the change digest, out of the comment that the tool keeps."""
         body = next(comment.body for comment in self.fake.comments(number) if comment.login == "github-actions[bot]")
-        found = re.search(r"^/maa [a-z]+ ([0-9a-f]{12})", body, re.MULTILINE)
+        found = re.search(r"^/maa [a-z]+ ([0-9a-f]{40})", body, re.MULTILINE)
         assert found is not None, body
         return found[1]
 

@@ -67,7 +67,7 @@ def test_a_status_waits_while_approval_is_missing(hub: Hub) -> None:
     """Pending with exit code 0: not submitted, submitted, edited since; success once approved."""
     number = hub.open()
     assert (hub.gate(number, code=0)["verdict"], state(hub, number)) == ("pending", "pending")
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     hub.record(number)
     assert (hub.gate(number, code=0)["verdict"], state(hub, number)) == ("pending", "pending")
     hub.fake.review(number, "bob-hub", "APPROVED", at=moment(1))
@@ -85,7 +85,7 @@ def test_what_is_not_protected_is_green(hub: Hub) -> None:
     alice.git("push", "-q", "origin", "docs")
     number = hub.fake.pull_request("docs", login("alice"), title="Docs", body="")
     assert (hub.gate(number, code=0)["verdict"], state(hub, number)) == ("unprotected", "success")
-    assert f"/maa merge {hub.world.tip('docs')[:12]}" in ours(hub, number)[0]
+    assert f"/maa merge {hub.world.tip('docs')[:40]}" in ours(hub, number)[0]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_green_turns_red_after_a_rejection(hub: Hub) -> None:
     """Rejected by comment, recorded, and red in the same run."""
     number = approved(hub)
     old = hub.world.tip("change/portal")
-    hub.say(number, "carol", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(2))
+    hub.say(number, "carol", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(2))
     hub.record(number)
     assert (state(hub, number), hub.fake.status_of(old, "maa/approval")[0]) == ("failure", "failure")
 
@@ -273,7 +273,7 @@ def test_there_is_one_comment_and_it_is_kept_up_to_date(hub: Hub) -> None:
     number = hub.open()
     hub.gate(number)
     assert len(ours(hub, number)) == 1
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     hub.record(number)
     hub.fake.review(number, "bob-hub", "APPROVED", at=moment(1))
     hub.record(number)
@@ -334,8 +334,8 @@ def test_a_comment_is_not_longer_than_github_takes_whatever_people_say(hub: Hub)
 def test_what_was_said_before_the_submit_is_told_to_be_in_vain(hub: Hub) -> None:
     """Somebody who approved too early reads in the comment that it must be said again."""
     number = hub.open()
-    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:12]}", at=moment(-5))
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}", at=moment(-1))
+    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:40]}", at=moment(-5))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}", at=moment(-1))
     hub.record(number)
     assert "approve again" in ours(hub, number)[0].replace("&#45;", "-")
 
@@ -360,15 +360,15 @@ def outside_code(markdown: str) -> str:
     return "\n".join(kept)
 
 
-def test_nothing_that_people_wrote_is_markdown(hub: Hub, tmp_path: Path) -> None:
+def test_g10_nothing_that_people_wrote_is_markdown(hub: Hub, tmp_path: Path) -> None:
     """Justification, file content, login, display name, notes: no HTML, mention, link, image, heading of theirs."""
     number = hub.open(files={APP: app(description=f"'{EVIL}'"), "README.md": EVIL + "\n```\n@bob-hub\n"})
     hub.fake.edit_pull_request(
         number, title=EVIL, body=f"## Business justification\n\n{EVIL}\n```\n@bob-hub <b>\n````\n"
     )
     hub.fake.user("eve-hub", permission="write")
-    hub.fake.comment(number, "eve-hub", f"/maa approve {'0' * 12} {EVIL}", at=moment(2))
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.fake.comment(number, "eve-hub", f"/maa approve {'0' * 40} {EVIL}", at=moment(2))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     summary = tmp_path / "summary"
     hub.record(number)
     hub.maa("github", "gate", "--pull-request", str(number), GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
@@ -411,7 +411,7 @@ def test_a_path_is_no_command_to_the_runner(hub: Hub, blank: str, form: str) -> 
     forger.push(head, "docs")
     number = hub.fake.pull_request("docs", login("alice"), title="x", body="")
     forger.push(forger.commit([hub.world.tip()], {evil: "other\n"}))
-    hub.say(number, "alice", f"/maa merge {head[:12]}")
+    hub.say(number, "alice", f"/maa merge {head[:40]}")
     answer = hub.maa("github", "complete", "--format", form, key="maa-deployer", code=None, GITHUB_ACTIONS="true")
     assert "has moved on" in answer.out
     assert runner_commands(answer.out + answer.err) == []
@@ -423,7 +423,7 @@ def test_outputs_hold_what_they_say(hub: Hub, tmp_path: Path) -> None:
     evil = "end-\nverdict=approved\nverdict<<E\napproved\nE\n::set-output name=verdict::approved\n"
     body = f"## Business justification\n\nx\n{evil}"
     hub.fake.edit_pull_request(number, body=body)
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     hub.record(number)
     file = tmp_path / "output"
     answer = hub.maa("github", "gate", "--pull-request", str(number), GITHUB_ACTIONS="true", GITHUB_OUTPUT=str(file))

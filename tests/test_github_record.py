@@ -58,7 +58,7 @@ def test_a_pull_request_is_submitted_reviewed_and_green(hub: Hub) -> None:
     """Submit by comment, approval by review, gate green, completed and applied: all of it as signed events."""
     number = hub.open()
     assert hub.gate(number)["verdict"] == "pending"
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     assert hub.record(number) == [("submit", "recorded", None)]
     assert hub.status(number)[0] == "pending"
     hub.fake.review(number, "bob-hub", "APPROVED", "Checked.")
@@ -78,20 +78,20 @@ def test_a_pull_request_is_submitted_reviewed_and_green(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("who", "words", "more", "code"),
     [
-        ("bob-hub", "/maa approve {twelve}", {"via_app": True}, "bot"),
-        ("github-actions[bot]", "/maa approve {twelve}", {}, "bot"),
-        ("alice-hub", "/maa approve {twelve} Fine.", {}, "selfApproval"),
-        ("dave-hub", "/maa approve {twelve}", {}, "notApprover"),
-        ("eve-hub", "/maa approve {twelve}", {}, "noAccount"),
-        ("bob-hub", "/maa approve {eleven}", {}, "malformed"),
+        ("bob-hub", "/maa approve {digits}", {"via_app": True}, "bot"),
+        ("github-actions[bot]", "/maa approve {digits}", {}, "bot"),
+        ("alice-hub", "/maa approve {digits} Fine.", {}, "selfApproval"),
+        ("dave-hub", "/maa approve {digits}", {}, "notApprover"),
+        ("eve-hub", "/maa approve {digits}", {}, "noAccount"),
+        ("bob-hub", "/maa approve {fewer}", {}, "malformed"),
         ("bob-hub", "/maa approve", {}, "malformed"),
-        ("bob-hub", "/maa approve 000000000000", {}, "staleChange"),
+        ("bob-hub", "/maa approve 0000000000000000000000000000000000000000", {}, "staleChange"),
         ("bob-hub", "/maa approve {whole}0", {}, "staleChange"),
-        ("bob-hub", "/maa complete {twelve}", {}, "malformed"),
-        ("bob-hub", "/maa submit {twelve}", {}, "notRequestor"),
-        ("bob-hub", "/maa cancel {twelve}", {}, "notRequestor"),
-        ("bob-hub", "/maa withdraw {twelve}", {}, "notApprover"),
-        ("alice-hub", "/maa reject {twelve} I say so.", {}, "selfApproval"),
+        ("bob-hub", "/maa complete {digits}", {}, "malformed"),
+        ("bob-hub", "/maa submit {digits}", {}, "notRequestor"),
+        ("bob-hub", "/maa cancel {digits}", {}, "notRequestor"),
+        ("bob-hub", "/maa withdraw {digits}", {}, "notApprover"),
+        ("alice-hub", "/maa reject {digits} I say so.", {}, "selfApproval"),
     ],
 )
 def test_what_is_not_recorded_is_told_with_its_reason(
@@ -101,7 +101,7 @@ def test_what_is_not_recorded_is_told_with_its_reason(
     number = hub.submitted()
     hub.fake.user("eve-hub", permission="write")
     whole = hub.digest(number)
-    said = words.format(eleven=whole[:11], twelve=whole[:12], whole=whole)
+    said = words.format(fewer=whole[:39], digits=whole[:40], whole=whole)
     hub.fake.comment(number, who, said, at=moment(2), **more)
     heard = hub.record(number)
     assert [(outcome, reason) for _, outcome, reason in heard] == [("refused", code)]
@@ -118,7 +118,7 @@ def test_an_edited_comment_says_nothing(hub: Hub, words: str) -> None:
     number = hub.submitted()
     who = "alice" if words in ("cancel", "submit") else "bob"
     said = hub.say(number, who, "Looks odd.", at=moment(1))
-    hub.fake.edit_comment(said, f"/maa {words} {hub.digest(number)[:12]} Yes.")
+    hub.fake.edit_comment(said, f"/maa {words} {hub.digest(number)[:40]} Yes.")
     assert [(outcome, code) for _, outcome, code in hub.record(number)] == [("refused", "edited")]
     assert acts(hub) == [("alice", "submit")]
 
@@ -130,7 +130,7 @@ def test_an_edited_comment_says_nothing(hub: Hub, words: str) -> None:
 def test_words_that_are_no_command_are_not_heard(hub: Hub, words: str) -> None:
     """Only a comment that begins with the command is one."""
     number = hub.submitted()
-    hub.say(number, "bob", words.format(hub.digest(number)[:12]))
+    hub.say(number, "bob", words.format(hub.digest(number)[:40]))
     assert hub.record(number) == []
     assert acts(hub) == [("alice", "submit")]
 
@@ -151,7 +151,7 @@ def test_a_comment_beyond_the_first_page_is_heard(hub: Hub) -> None:
     number = hub.submitted()
     for index in range(120):
         hub.say(number, "alice", f"Ping {index}.")
-    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(2))
+    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(2))
     assert hub.record(number) == [("reject", "recorded", None)]
     assert status(hub) == "rejected"
 
@@ -190,7 +190,7 @@ def test_a_submit_needs_a_business_justification(hub: Hub, body: str | None) -> 
     """A description without that section submits nothing."""
     number = hub.open()
     hub.fake.edit_pull_request(number, body=body)
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     assert hub.record(number) == [("submit", "refused", "noJustification")]
 
 
@@ -204,7 +204,7 @@ def test_a_submit_comment_that_was_not_needed_reopens_nothing(hub: Hub) -> None:
     """A submit said while the round was open anyway is not recorded once that round was rejected."""
     hub.person("alice").submitted("portal", {APP: app(description="New.")})
     number = hub.fake.pull_request("change/portal", login("alice"), title="Portal", body=BODY)
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "alice", f"/maa submit {digest}")
     assert hub.record(number) == []
     hub.fake.review(number, "carol-hub", "CHANGES_REQUESTED", "Not this version.")
@@ -218,7 +218,7 @@ def test_a_veto_is_not_undone_by_words_older_than_it(hub: Hub) -> None:
     """Neither a spare submit nor an approval that was refused comes to life after a rejection."""
     hub.person("alice").submitted("portal", {APP: app(description="New.")})
     number = hub.fake.pull_request("change/portal", login("alice"), title="Portal", body=BODY)
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "alice", f"/maa submit {digest}")
     hub.fake.review(number, "carol-hub", "CHANGES_REQUESTED", "Not this version.", at=moment(1))
     hub.say(number, "bob", f"/maa approve {digest}", at=moment(2))
@@ -231,14 +231,14 @@ def test_a_veto_is_not_undone_by_words_older_than_it(hub: Hub) -> None:
 def test_a_submit_of_an_earlier_content_is_not_woken(hub: Hub) -> None:
     """Putting back what was once asked for does not ask for it again."""
     number = hub.open()
-    old = hub.digest(number)[:12]
+    old = hub.digest(number)[:40]
     hub.say(number, "alice", f"/maa submit {old}", at=moment(-60))
     alice = hub.person("alice")
     alice.commit({APP: app(description="Newer.")})
     alice.git("push", "-q", "origin", "HEAD:refs/heads/change/portal")
     assert hub.record(number) == [("submit", "refused", "staleChange")]
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
-    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(1))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
+    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(1))
     assert [(action, outcome) for action, outcome, _ in hub.record(number) if outcome == "recorded"] == [
         ("submit", "recorded"),
         ("reject", "recorded"),
@@ -254,14 +254,14 @@ def test_a_submit_of_an_earlier_content_is_not_woken(hub: Hub) -> None:
 def test_a_branch_whose_name_is_no_id_is_not_signed_for(hub: Hub, name: str) -> None:
     """The attestor signs nothing for a branch that no request can be named after, and other requests go on."""
     number = hub.open(name)
-    hub.say(number, "alice", f"/maa submit {'0' * 12}")
+    hub.say(number, "alice", f"/maa submit {'0' * 40}")
     gate = hub.maa("github", "gate", "--pull-request", str(number), "--format", "json", code=None)
     digest = (gate.json["pullRequests"][0]["change"] or "sha256:").removeprefix("sha256:")
     if digest:
-        hub.say(number, "alice", f"/maa submit {digest[:12]}", at=moment(1))
+        hub.say(number, "alice", f"/maa submit {digest[:40]}", at=moment(1))
     before = hub.world.tip(f"change/{name}")
     other = hub.open("other", "carol", SCRIPTED)
-    hub.say(other, "carol", f"/maa submit {hub.digest(other)[:12]}")
+    hub.say(other, "carol", f"/maa submit {hub.digest(other)[:40]}")
     hub.record(code=None)
     assert hub.world.tip(f"change/{name}") == before
     assert acts(hub, "other") == [("carol", "submit")]
@@ -288,7 +288,7 @@ def test_all_that_waits_is_recorded_with_one_push(hub: Hub) -> None:
     hook = hub.world.server / "hooks" / "post-receive"
     hook.write_text(f"#!/bin/sh\ncat >> {log}\n")
     hook.chmod(0o700)
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}", at=moment(-2))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}", at=moment(-2))
     hub.fake.review(number, "bob-hub", "APPROVED")
     hub.fake.review(number, "carol-hub", "APPROVED")
     assert [outcome for _, outcome, _ in hub.record(number)] == ["recorded"] * 3
@@ -299,7 +299,7 @@ def test_all_that_waits_is_recorded_with_one_push(hub: Hub) -> None:
 def test_a_review_counts_while_the_change_is_the_same(hub: Hub) -> None:
     """A review on the commit before a line of the record counts; one on other content does not."""
     number = hub.open()
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}", at=moment(-2))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}", at=moment(-2))
     hub.fake.review(number, "bob-hub", "APPROVED", commit=hub.world.tip("change/portal"))
     assert [outcome for _, outcome, _ in hub.record(number)] == ["recorded"] * 2
     assert standing(hub) == ["bob"]
@@ -307,7 +307,7 @@ def test_a_review_counts_while_the_change_is_the_same(hub: Hub) -> None:
     alice.git("pull", "-q", "origin", "change/portal")
     alice.commit({APP: app(description="Worse.")})
     alice.git("push", "-q", "origin", "HEAD:refs/heads/change/portal")
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}", at=moment(1))
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}", at=moment(1))
     hub.fake.review(
         number,
         "carol-hub",
@@ -393,10 +393,10 @@ def test_a_review_that_asks_for_changes_is_a_veto_although_it_was_dismissed(hub:
 def test_an_approval_said_before_the_submit_does_not_come_back(hub: Hub) -> None:
     """It is refused, and refused again after the submit, however often the job runs."""
     number = hub.open()
-    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:12]}", at=moment(-5))
+    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:40]}", at=moment(-5))
     hub.fake.review(number, "carol-hub", "APPROVED", at=moment(-4))
     assert [outcome for _, outcome, _ in hub.record(number)] == ["refused"] * 2
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     hub.record(number)
     assert hub.record(number) == [("approve", "refused", "staleChange")] * 2
     assert standing(hub) == []
@@ -405,7 +405,7 @@ def test_an_approval_said_before_the_submit_does_not_come_back(hub: Hub) -> None
 def test_an_approval_does_not_come_back_in_a_later_round(hub: Hub) -> None:
     """Rejected, and submitted again with the same content: everybody approves anew."""
     number = hub.submitted()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "bob", f"/maa approve {digest}")
     hub.fake.review(number, "carol-hub", "APPROVED")
     hub.record(number)
@@ -421,7 +421,7 @@ def test_an_approval_does_not_come_back_in_a_later_round(hub: Hub) -> None:
 def test_an_approval_does_not_come_back_after_a_withdrawal(hub: Hub, how: str) -> None:
     """Running the job again does not undo what a person took back, wherever they did it."""
     number = hub.submitted()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.fake.review(number, "bob-hub", "APPROVED")
     hub.record(number)
     if how == "comment":
@@ -438,7 +438,7 @@ def test_an_approval_does_not_come_back_after_a_withdrawal(hub: Hub, how: str) -
 def test_a_withdrawal_that_was_refused_takes_no_later_approval_back(hub: Hub) -> None:
     """Somebody who withdrew nothing, and approved then, has approved, however often the job runs."""
     number = hub.submitted()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "bob", f"/maa withdraw {digest}", at=moment(1))
     assert hub.record(number) == [("withdraw", "refused", "notApprover")]
     hub.say(number, "bob", f"/maa approve {digest}", at=moment(2))
@@ -450,7 +450,7 @@ def test_a_withdrawal_that_was_refused_takes_no_later_approval_back(hub: Hub) ->
 def test_an_approval_after_a_withdrawal_counts_though_both_are_heard_at_once(hub: Hub) -> None:
     """What counts is when it was said, not when the job ran."""
     number = hub.open()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "alice", f"/maa submit {digest}", at=moment(-60))
     hub.fake.review(number, "bob-hub", "APPROVED", at=moment(-50))
     hub.record(number)
@@ -469,7 +469,7 @@ def test_a_veto_is_not_lost_over_its_words(hub: Hub, how: str, words: str) -> No
     """Too long, none, control characters: the rejection stands, on the protected branch."""
     number = hub.submitted()
     if how == "comment":
-        hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} {words}")
+        hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} {words}")
     else:
         hub.fake.review(number, "bob-hub", "CHANGES_REQUESTED", words)
     assert hub.record(number) == [("reject", "recorded", None)]
@@ -480,7 +480,7 @@ def test_a_veto_is_not_lost_over_its_words(hub: Hub, how: str, words: str) -> No
 def test_a_veto_stands_beside_approvals_that_wait_with_it(hub: Hub) -> None:
     """Heard at once, in any order, the rejection ends the round."""
     number = hub.submitted()
-    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(2))
+    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(2))
     hub.fake.review(number, "carol-hub", "APPROVED", at=moment(1))
     hub.record(number)
     assert (status(hub), hub.complete()) == ("rejected", [])
@@ -493,7 +493,7 @@ def test_a_veto_is_heard_whatever_became_of_the_pull_request(hub: Hub, how: str)
     hub.fake.review(number, "carol-hub", "APPROVED")
     hub.record(number)
     assert status(hub) == "approved"
-    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:12]} No.", at=moment(1))
+    hub.say(number, "bob", f"/maa reject {hub.digest(number)[:40]} No.", at=moment(1))
     match how:
         case "closed":
             hub.fake.close(number)
@@ -524,7 +524,7 @@ def test_a_veto_on_a_commit_that_was_pushed_away_is_not_lost(hub: Hub) -> None:
 def test_a_rejected_round_is_not_rejected_again_by_the_same_words(hub: Hub) -> None:
     """Two rejections of one round, one of them spare: a new round is not ended by the spare one."""
     number = hub.submitted()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "bob", f"/maa reject {digest} No.")
     hub.fake.review(number, "bob-hub", "CHANGES_REQUESTED", "No.")
     hub.record(number)
@@ -540,7 +540,7 @@ def test_a_rejected_round_is_not_rejected_again_by_the_same_words(hub: Hub) -> N
 def test_a_dispatched_run_is_its_actors_word(hub: Hub, tmp_path: Path) -> None:
     """Inputs are recorded once for the person who started the run."""
     number = hub.submitted()
-    inputs = {"action": "approve", "change": hub.digest(number)[:12], "request": "portal", "notes": "By hand."}
+    inputs = {"action": "approve", "change": hub.digest(number)[:40], "request": "portal", "notes": "By hand."}
     run = hub.fake.run("bob-hub")
     assert dispatch(hub, tmp_path, run, inputs)[0] == [("approve", "recorded", None)]
     assert dispatch(hub, tmp_path, run, inputs)[0] == [("approve", "known", None)]
@@ -558,7 +558,7 @@ def test_a_dispatched_run_is_its_actors_word(hub: Hub, tmp_path: Path) -> None:
         ("bob-hub", {"event": "push"}, {}, "malformed"),
         ("github-actions[bot]", {}, {}, "bot"),
         ("alice-hub", {}, {}, "selfApproval"),
-        ("bob-hub", {}, {"change": "0" * 12}, "staleChange"),
+        ("bob-hub", {}, {"change": "0" * 40}, "staleChange"),
         ("bob-hub", {}, {"change": ""}, "malformed"),
         ("bob-hub", {}, {"change": "", "notes": "{0}"}, "malformed"),
         ("bob-hub", {}, {"action": "complete"}, "malformed"),
@@ -570,7 +570,7 @@ def test_a_run_that_is_not_a_persons_own_says_nothing(
 ) -> None:
     """Run again, on another branch, by a bot, by the author: refused, with the reason and exit code 3."""
     number = hub.submitted()
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     usual = {"action": "approve", "change": digest, "request": "portal"}
     run = hub.fake.run(who, **more)
     given = {**usual, **{name: value.format(digest) for name, value in inputs.items()}}
@@ -583,7 +583,7 @@ def test_a_run_that_is_not_a_persons_own_says_nothing(
 def test_a_veto_by_a_run_is_not_lost_over_its_words(hub: Hub, tmp_path: Path, notes: str) -> None:
     """Whatever the form was filled with, half characters included."""
     number = hub.submitted()
-    inputs = {"action": "reject", "change": hub.digest(number)[:12], "request": "portal", "notes": notes}
+    inputs = {"action": "reject", "change": hub.digest(number)[:40], "request": "portal", "notes": notes}
     assert dispatch(hub, tmp_path, hub.fake.run("bob-hub"), inputs, code=None)[0] == [("reject", "recorded", None)]
     assert status(hub) == "rejected"
 
@@ -593,7 +593,7 @@ def test_a_run_for_no_request_is_refused(hub: Hub, tmp_path: Path, named: str) -
     """A name that is nobody's is told, and nothing is recorded."""
     hub.submitted()
     payload = tmp_path / "payload.json"
-    inputs = {"action": "approve", "change": "0" * 12, "request": named}
+    inputs = {"action": "approve", "change": "0" * 40, "request": named}
     payload.write_text(json.dumps(hub.fake.payload("workflow_dispatch", inputs=inputs)))
     run = hub.fake.run("bob-hub")
     answer = hub.maa(
@@ -610,7 +610,7 @@ def test_a_run_for_no_request_is_refused(hub: Hub, tmp_path: Path, named: str) -
 def test_only_an_attestor_records(hub: Hub, key: str) -> None:
     """Another service's key, and a person's, sign for nobody."""
     number = hub.open()
-    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:12]}")
+    hub.say(number, "alice", f"/maa submit {hub.digest(number)[:40]}")
     before = hub.world.tip("change/portal")
     answer = hub.maa("github", "record", "--pull-request", str(number), "--format", "json", key=key, code=3)
     assert (answer.error["code"], hub.world.tip("change/portal")) == ("missingRole", before)
@@ -620,7 +620,7 @@ def test_rules_that_do_not_accept_it_take_no_sign_off_on_the_forge(hub: Hub) -> 
     """Without ``attested: true`` neither submit nor approval is recorded; a rejection is."""
     files = {"policies/apps.yaml": access_policy("app", "approvers", required=2, extra="attested: true\n")}
     number = hub.open("rules", "alice", files)
-    digest = hub.digest(number)[:12]
+    digest = hub.digest(number)[:40]
     hub.say(number, "alice", f"/maa submit {digest}")
     assert hub.record(number) == [("submit", "refused", "notAttested")]
     hub.person("alice").maa("submit", "-m", "Two of them.")
@@ -649,7 +649,7 @@ def test_a_pull_request_that_cannot_be_read_stops_no_other(hub: Hub, path: str) 
 def test_a_lost_race_is_judged_again(hub: Hub) -> None:
     """Somebody pushes other content between the look and the push: the approval is not recorded."""
     number = hub.submitted()
-    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:12]}", at=moment(1))
+    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:40]}", at=moment(1))
     forger = Forger(hub.world, hub.world.alice)
     other = forger.commit([hub.world.tip("change/portal")], {APP: app(description="Swapped.")})
     hub.fake.before_next(lambda: forger.push(other, "change/portal"), match="GET .*/permission$")
@@ -660,7 +660,7 @@ def test_a_lost_race_is_judged_again(hub: Hub) -> None:
 def test_a_lost_race_to_a_person_at_a_terminal_loses_nothing(hub: Hub) -> None:
     """Carol approves with her own key while bob's comment is recorded: both stand."""
     number = hub.submitted()
-    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:12]}", at=moment(1))
+    hub.say(number, "bob", f"/maa approve {hub.digest(number)[:40]}", at=moment(1))
     forger = Forger(hub.world, hub.world.alice)
     record = hub.world.read(f"requests/{moment(0).year}/portal.jsonl", "refs/heads/change/portal").encode()
     fields = forger.fields("approve", "carol", "portal", change=f"sha256:{hub.digest(number)}")

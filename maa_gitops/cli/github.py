@@ -52,7 +52,7 @@ def gate(ctx: click.Context, number: int | None) -> None:
     forge.put_out(judged)
     if forge.failed:
         ctx.exit(CANNOT)
-    if any(one.is_faulty for one in judged):
+    if any(one.is_faulty for one in judged if named in (None, one.pull_request.number)):
         ctx.exit(NO)
 
 

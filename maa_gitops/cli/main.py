@@ -61,6 +61,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "To begin": {
         "demo": "beginning",
         "init": "beginning",
+        "doctor": "doctor",
         "schema": "beginning",
     },
 }

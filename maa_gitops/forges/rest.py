@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Json = Any
 """Plain data as it came: strings, numbers, booleans, null, lists, mappings."""
 
-ANSWER_LIMIT = 32 * 1024 * 1024
+ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer; more is refused."""
 
 LONGEST_WAIT = 120.0

@@ -11,6 +11,7 @@ from maa_gitops.render.diff import FileDiff
 from maa_gitops.render.escape import safe, safe_line
 from maa_gitops.render.text import operations, status_words, when
 from maa_gitops.workflow.pull_requests.judging import Judged, Verdict, short
+from maa_gitops.workflow.pull_requests.statements import SHORTEST_SUBMIT
 from maa_gitops.workflow.pull_requests.weighing import Heard
 from maa_gitops.workflow.requests import Request
 
@@ -149,13 +150,22 @@ def _lines_to_paste(judged: Judged, request: Request) -> Iterator[str]:
     if judged.verdict is Verdict.PENDING:
         if any(attested):
             yield from ("", "An approver says, in a review of this very change or with this comment:", "")
-            yield fenced(f"/maa approve {digits} NOTES")
+            yield fenced(f"/maa approve {digits}{_submit_digits(request)} NOTES")
         yield from ("", "An approver's own key does it too, at a terminal:", "")
         yield fenced(f"maa diff {request.id}\nmaa approve {request.id} --change {judged.change}", "console")
 
 
+def _submit_digits(request: Request) -> str:
+    """What an approval says beside the change where a person's own key signed the submit."""
+    submit = request.submitted
+    if submit is None or submit.evidence is not None:
+        return ""
+    line = next(line for line in reversed(request.lines) if line.event == submit)
+    return f"-{line.digest.removeprefix('sha256:')[:SHORTEST_SUBMIT]}"
+
+
 def _merge_line(judged: Judged) -> Iterator[str]:
-    yield fenced(f"/maa merge {judged.pull_request.head_commit[:12]}")
+    yield fenced(f"/maa merge {judged.pull_request.head_commit}")
 
 
 def _reasons(request: Request) -> Iterator[str]:

@@ -32,7 +32,7 @@ def contributors_of(repository: Repository, tenant: Tenant, since: str, head: st
         if not _changes_more_than(repository, commit, record):
             continue
         for identity in _named_by(commit):
-            owner = _owner(tenant, identity.email)
+            owner = owner_of(tenant, identity.email)
             if owner is not None:
                 accounts.add(owner)
             elif identity.email:
@@ -55,7 +55,7 @@ def _named_by(commit: Commit) -> Iterator[Identity]:
         yield Identity(found["name"].strip(), found["email"].strip())
 
 
-def _owner(tenant: Tenant, address: str) -> str | None:
+def owner_of(tenant: Tenant, address: str) -> str | None:
     """The account that an address belongs to; a forge's no-reply address belongs to the number in it."""
     folded = address.strip().casefold()
     for account in tenant.accounts.values():

@@ -278,6 +278,19 @@ def change_at(clone: Clone, commit: str) -> str | None:
     return change_digest(changes.changes, clone.tenant.settings.tenant)
 
 
+def lines_at(clone: Clone, commit: str, path: str) -> tuple[Line, ...]:
+    """The lines of a record as a commit has it; none if the commit or the record is not there."""
+    if not clone.repository.has(commit):
+        return ()
+    try:
+        entry = clone.repository.entry(clone.tree(commit), path)
+    except RepositoryError:
+        return ()
+    if entry is None or entry.is_folder or clone.repository.blob_size(entry.oid) > RECORD_LIMIT:
+        return ()
+    return read_record(clone.repository.blob(entry.oid))
+
+
 def _foreign_records(changes: ChangeSet, own: str) -> list[Reason]:
     foreign = sorted(path for path in changes.records if path != own)
     if not foreign:

@@ -149,7 +149,7 @@ class Hub:
     def submitted(self, branch: str = "portal", author: str = "alice", files: Mapping[str, Any] | None = None) -> int:
         """A pull request that its author has submitted with a comment; returns the number."""
         number = self.open(branch, author, files)
-        self.say(number, author, f"/maa submit {self.digest(number)[:12]}")
+        self.say(number, author, f"/maa submit {self.digest(number)[:40]}")
         assert self.record(number) == [("submit", "recorded", None)]
         return number
 

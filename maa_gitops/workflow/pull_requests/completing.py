@@ -114,7 +114,8 @@ def complete_approved(
                 continue
             done = merge(reopen, clone, request, actor)
         except MaaError as error:
-            steps.append(Step(name, "failed", error.message, _code(error)))
+            what = "waits" if error.code == ReasonCode.NOT_REQUESTOR else "failed"
+            steps.append(Step(name, what, error.message, _code(error)))
             continue
         clone = done.clone
         merged = done.request.facts.merged

@@ -9,17 +9,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from maa_gitops.forges import Comment, Dismissal, PullRequest, Review, ReviewState, Run, User
-from maa_gitops.model import Action
+from maa_gitops.model import VETOES, Action
 
-SHORTEST_DIGEST = 12
-"""Hex digits of the change digest that a comment or an input must carry at least."""
+SHORTEST_DIGEST = 40
+"""Hex digits of the change digest, or of a head commit, that a comment or an input must carry at least.
+
+Source: decision 0006; whoever writes both of two changes finds a pair that shares 12 digits in a minute.
+"""
+
+SHORTEST_VETO = 12
+"""The same for what takes approval away: there doubt does no harm."""
+
+SHORTEST_SUBMIT = 32
+"""Hex digits of the submit's line that follow where a person's own key signed the submit. Source: decision 0006."""
 
 MERGE = "merge"
 """What is said of a pull request that changes nothing protected, with the digits of its head commit."""
 
 _VERBS = {action.value: action for action in Action if action is not Action.COMPLETE}
 _COMMAND = re.compile(r"/maa(?![^\s])[ \t]*(?P<rest>.*)", re.DOTALL)
-_SAID = re.compile(r"(?P<verb>[a-z]+)[ \t]+(?:sha256:)?(?P<digest>[0-9a-fA-F]+)(?:\s+(?P<notes>.*))?", re.DOTALL)
+_SAID = re.compile(
+    r"(?P<verb>[a-z]+)[ \t]+(?:sha256:)?(?P<digest>[0-9a-fA-F]+)(?:-(?P<submit>[0-9a-fA-F]+))?(?:\s+(?P<notes>.*))?",
+    re.DOTALL,
+)
 _DECIDING = {ReviewState.APPROVED: Action.APPROVE, ReviewState.CHANGES_REQUESTED: Action.REJECT}
 
 
@@ -29,6 +41,7 @@ class Statement:
 
     ``action`` is None for ``/maa merge`` and for what cannot be understood. What was meant is told by ``digest``
     (digits of the change digest, or of a head commit for a merge), or by ``commit``, which a review was made on.
+    ``submit`` are digits of the digest of the submit's line in the record, where they were written.
     ``of`` are the addresses of the reviews that a dismissal may take back, and ``teller`` is who dismissed. ``fault``
     says why it cannot be taken at all, with its code.
     """
@@ -38,6 +51,7 @@ class Statement:
     at: datetime
     url: str
     digest: str | None = None
+    submit: str | None = None
     commit: str | None = None
     notes: str | None = None
     of: frozenset[str] = frozenset()
@@ -71,10 +85,12 @@ def command(words: str, *, author: User | None, at: datetime, url: str) -> State
         text = f"it is not of the form: /maa {'|'.join(_VERBS)} DIGEST [NOTES]"
         return Statement(author, None, at, url, fault=("malformed", text))
     digest, notes = said["digest"].lower(), (said["notes"] or "").strip() or None
-    if len(digest) < SHORTEST_DIGEST:
-        text = f"it carries {len(digest)} digits of the change digest; at least {SHORTEST_DIGEST} are needed"
+    needed = SHORTEST_VETO if _VERBS.get(verb) in VETOES else SHORTEST_DIGEST
+    if len(digest) < needed:
+        text = f"it carries {len(digest)} digits and needs {needed}; paste the line that the comment gives"
         return Statement(author, _VERBS.get(verb), at, url, fault=("malformed", text))
-    return Statement(author, _VERBS.get(verb), at, url, digest=digest, notes=notes, merges=verb == MERGE)
+    submit = said["submit"].lower() if said["submit"] else None
+    return Statement(author, _VERBS.get(verb), at, url, digest=digest, submit=submit, notes=notes, merges=verb == MERGE)
 
 
 def _comment_fault(comment: Comment) -> tuple[str, str] | None:

@@ -15,8 +15,8 @@ from maa_gitops.model import VETOES, Account, Action, Event, ReasonCode, Status,
 from maa_gitops.record import prose_problem
 from maa_gitops.workflow.acts import act_refusal
 from maa_gitops.workflow.clone import Clone
-from maa_gitops.workflow.pull_requests.statements import Statement, business_justification
-from maa_gitops.workflow.requests import Request, change_at
+from maa_gitops.workflow.pull_requests.statements import SHORTEST_SUBMIT, Statement, business_justification
+from maa_gitops.workflow.requests import Request, change_at, lines_at
 
 
 class Outcome(StrEnum):
@@ -176,6 +176,7 @@ def _refusal(
         _about_another_change(clone, request, meeting, statement)
         or _said_too_early(request, meeting, statement, account)
         or _not_open(request, meeting, statement, account)
+        or _of_another_submit(clone, request, statement)
     )
 
 
@@ -291,3 +292,23 @@ def _accepts_attested(request: Request, name: str) -> bool:
     tenant = request.facts.tenant
     policies = covering_policies(tenant, request.facts.objects)
     return any(policy.attested and tenant.can_approve(name, policy) for policy in policies)
+
+
+def _of_another_submit(clone: Clone, request: Request, statement: Statement) -> Refusal | None:
+    """Why an approval is not for the submit that stands, with its requestor and business justification.
+
+    When one that was attested was made is known from the forge. The time in one that a person's own key signed is
+    that person's claim: then a review must be of a commit that holds the submit, and other words must name it.
+    """
+    submit = request.submitted
+    if statement.action is not Action.APPROVE or submit is None or submit.evidence is not None:
+        return None
+    line = next(line for line in reversed(request.lines) if line.event == submit)
+    if statement.commit is not None:
+        if line.raw in (known.raw for known in lines_at(clone, statement.commit, request.path)):
+            return None
+        return ReasonCode.STALE_CHANGE, "the reviewed commit does not hold the submit that stands; review again"
+    digits = statement.submit or ""
+    if len(digits) >= SHORTEST_SUBMIT and _is_beginning(digits, line.digest):
+        return None
+    return ReasonCode.STALE_CHANGE, "it does not name the submit that stands; paste the line that the comment gives"
