@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Stage:
 
     def run(self, event: str, payload: Mapping[str, Any], workflow: str, *keys: str, branch: str = "main") -> Run:
         """Run one workflow of a branch as GitHub would, with the secrets of the environment that opens for it."""
-        checkout = self.world.folder / "actions" / f"{workflow}-{len(self.fake.requests)}"
+        checkout = Path(tempfile.mkdtemp(prefix=f"{workflow}-", dir=self.world.folder)) / "checkout"
         self.world.git(self.world.folder, "clone", "-q", "-b", branch, str(self.world.server), str(checkout))
         secrets = {name: self.keys[key][0].read_text() for name, key in SECRETS.items() if key in keys}
         run_id = payload.get("workflow_run", {}).get("id", 1) if event == "workflow_run" else self.run_id
@@ -133,7 +134,7 @@ class Stage:
 
     def digest(self, number: int) -> str:
         """The digits of the change digest, out of the comment that the tool keeps."""
-        body = next(comment.body for comment in self.fake.comments(number) if comment.login == "github-actions[bot]")
+        body = next(one.body for one in self.fake.comments(number) if one.login == "github-actions[bot]")
         found = re.search(r"^/maa [a-z]+ ([0-9a-f]{40})", body, re.MULTILINE)
         assert found is not None, body
         return found[1]
@@ -191,3 +192,111 @@ def test_from_an_empty_repository_to_an_applied_request(stage: Stage) -> None:
     ]
     assert stage.fake.pull_requests[number].merged_at is not None
     assert stage.world.dave.maa("verify", "--from", stage.start).code == 0
+
+
+def opened(stage: Stage, branch: str = "portal", files: Mapping[str, str] | None = None) -> int:
+    """A pull request of alice's that the gate has looked at."""
+    alice = stage.world.alice
+    alice.change(branch, files or {APP: app()})
+    alice.git("push", "-q", "origin", f"HEAD:refs/heads/change/{branch}")
+    number = stage.fake.pull_request(f"change/{branch}", login("alice"), title=branch, body=BODY)
+    assert stage.gate(number).exit_code == 0
+    return number
+
+
+FORGED = """\
+name: maa review
+on: {pull_request_review: {types: [submitted]}}
+jobs:
+  noted:
+    runs-on: ubuntu-latest
+    steps:
+      - env: {TOKEN: "${{ github.token }}", HEAD: "${{ github.event.pull_request.head.sha }}"}
+        run: |
+          curl -sf -X POST -H "Authorization: Bearer $TOKEN" -H "User-Agent: x" -H "Content-Type: application/json" \\
+            -d '{"state": "success", "context": "maa/approval", "description": "approved"}' \\
+            "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/statuses/$HEAD"
+"""
+
+
+def test_g1_a_workflow_that_was_edited_on_the_change_branch_gains_nothing(stage: Stage) -> None:
+    """It writes a green status with the job's own token; nothing is merged, and the next look turns it red again."""
+    stage.found()
+    number = opened(stage)
+    assert stage.record_comment(number, "alice", f"/maa submit {stage.digest(number)}").exit_code == 0
+    alice = stage.world.alice
+    alice.git("pull", "-q", "origin", "change/portal")
+    alice.commit({".github/workflows/maa-review.yml": FORGED})
+    alice.git("push", "-q", "origin", "HEAD:refs/heads/change/portal")
+    review = stage.fake.review(number, login("carol"), "COMMENTED", "Hm.")
+    payload = stage.fake.payload("pull_request_review.submitted", review=review)
+    forged = stage.run("pull_request_review", payload, "maa-review", branch="change/portal")
+    assert (forged.exit_code, stage.status("change/portal")) == (0, "success"), forged.lines[-20:]
+
+    before = stage.world.tip()
+    completed = stage.complete()
+    assert (stage.world.tip(), stage.status("change/portal")) == (before, "failure"), completed.lines[-20:]
+
+
+def test_g7_a_dispatch_from_the_change_branch_has_no_key(stage: Stage) -> None:
+    """The environment does not open for it, so the recording fails and nothing is recorded."""
+    stage.found()
+    number = opened(stage)
+    digest = stage.digest(number)
+    stage.run_id = stage.fake.run(login("alice"), branch="change/portal")
+    inputs = {"request": "portal", "action": "submit", "change": digest, "notes": ""}
+    payload = stage.fake.payload("workflow_dispatch", inputs=inputs, ref="refs/heads/change/portal")
+    run = stage.run("workflow_dispatch", payload, "maa-record", branch="change/portal")
+    assert run.exit_code != 0
+    assert stage.world.git(stage.world.server, "ls-tree", "-r", "--name-only", "change/portal", "requests") == ""
+
+
+def test_content_swapped_between_the_comment_and_the_runner_is_not_signed(stage: Stage) -> None:
+    """What is on the branch when the job runs is not what bob saw: his approval is not recorded for it."""
+    stage.found()
+    number = opened(stage)
+    assert stage.record_comment(number, "alice", f"/maa submit {stage.digest(number)}").exit_code == 0
+    approve = f"/maa approve {stage.digest(number)}"
+    alice = stage.world.alice
+    alice.git("pull", "-q", "origin", "change/portal")
+    alice.commit({APP: app(description="Swapped.")})
+    alice.git("push", "-q", "origin", "HEAD:refs/heads/change/portal")
+    run = stage.record_comment(number, "bob", approve)
+    assert any("refused: approve by bob: it is for another change" in line for line in run.lines), run.lines[-20:]
+    assert stage.complete().exit_code == 0
+    assert stage.world.dave.show("portal").json["merged"] is None
+
+
+def test_the_merge_queue_takes_only_what_is_not_protected(stage: Stage) -> None:
+    """The group's own check is green for documentation and red for an app."""
+    stage.found()
+    alice, base = stage.world.alice, stage.start
+    results = []
+    for branch, files in (("docs", {"README.md": "Hello.\n"}), ("app", {APP: app()})):
+        alice.git("switch", "-q", "--detach", base)
+        head = alice.commit(files)
+        alice.git("push", "-q", "origin", f"HEAD:refs/heads/gh-readonly-queue/main/{branch}")
+        payload = stage.fake.payload("merge_group.checks_requested")
+        payload["merge_group"] |= {
+            "base_sha": base, "head_sha": head, "head_ref": f"refs/heads/gh-readonly-queue/main/{branch}",
+        }  # fmt: skip
+        run = stage.run("merge_group", payload, "maa-merge-group", branch=f"gh-readonly-queue/main/{branch}")
+        results.append(run.exit_code)
+    assert results == [0, 1]
+
+
+def test_what_is_not_protected_is_merged_and_the_night_job_tidies_up(stage: Stage) -> None:
+    """Asked for with the head's digits, documentation is merged; a rejection is kept; the night job ends well."""
+    stage.found()
+    docs = opened(stage, "docs", {"README.md": "Hello.\n"})
+    stage.fake.comment(docs, login("carol"), f"/maa merge {stage.world.tip('change/docs')}")
+    number = opened(stage)
+    assert stage.record_comment(number, "alice", f"/maa submit {stage.digest(number)}").exit_code == 0
+    assert stage.record_comment(number, "bob", f"/maa reject {stage.digest(number)[:12]} No.").exit_code == 0
+    completed = stage.complete()
+    assert completed.exit_code == 0, completed.lines[-20:]
+    assert stage.world.read("README.md") == "Hello.\n"
+    assert stage.world.dave.show("portal").json["status"] == "rejected"
+    assert '"action":"reject"' in stage.world.git(stage.world.server, "grep", "-h", "reject", "main", "--", "requests")
+    night = stage.run("schedule", stage.fake.payload("push"), "maa-nightly", "maa-deployer", "push-key")
+    assert night.exit_code == 0, night.lines[-20:]
