@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format docs wheel-test bench clean
+.PHONY: demo test lint types format docs action-lock wheel-test bench clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,11 @@ format: $(VENV)/.ready
 
 docs: $(VENV)/.ready   ## write the generated pages again
 	$(BIN)/python -m tests.generate_docs
+
+action-lock: $(VENV)/.ready   ## pin what the action installs, with hashes
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url pyproject.toml --output-file .github/action/requirements.txt
 
 wheel-test: $(VENV)/.ready   ## build the wheel and run it in an empty environment
 	$(BIN)/python -m tests.wheel_check
