@@ -219,7 +219,9 @@ def heard(text: str, login: str = "eve") -> Heard:
 
 def change(path: str, text: str) -> FileDiff:
     """A new file of a change."""
-    return FileDiff(path, None, None, None, "0" * 64, file_diff(path, None, text.encode(), (None, "100644")))
+    return FileDiff(
+        path, None, None, None, "0" * 64, file_diff(path, None, text.encode("utf-8", "surrogatepass"), (None, "100644"))
+    )
 
 
 def holds_together(markdown: str) -> list[Token]:

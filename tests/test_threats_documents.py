@@ -75,7 +75,7 @@ POLICIES: dict[str, tuple[str | bytes, list[tuple[int | None, int | None, str]]]
         POLICY + "on: 1\n1: x\n",
         [(5, 1, "ambiguousScalar"), (6, 1, "nonStringKey")],
     ),
-    "e8-three-thousand-lists": (POLICY + f"scope: {'[' * 3000}{']' * 3000}\n", [(5, 39, "tooDeep")]),
+    "e8-nine-hundred-lists": (POLICY + f"scope: {'[' * 900}{']' * 900}\n", [(5, 39, "tooDeep")]),
     "e8-three-thousand-mappings": (POLICY + f"scope: {'{a: ' * 3000}{'}' * 3000}\n", [(5, 132, "tooDeep")]),
     "e9-typing-error": (
         POLICY.replace("approverGroups", "aproverGroups"),

@@ -23,6 +23,18 @@ def run(*command: str | Path, cwd: Path, environment: dict[str, str] | None = No
     return done.stdout
 
 
+def begin_on_github(maa: Path, folder: Path, environment: dict[str, str]) -> None:
+    """Make a tenant with the workflows, whose templates the wheel must hold."""
+    run("git", "init", "-q", "-b", "main", folder, cwd=folder.parent, environment=environment)
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder.parent / "key", cwd=folder.parent)
+    named = {f"GIT_{who}_{what}": "alice@contoso.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    tool = f"maa-gitops/maa-gitops@{'0' * 40}"
+    arguments = ("--tenant", "contoso", "--account", f"alice={folder.parent / 'key.pub'}", "--github", tool)
+    run(maa, "--key", folder.parent / "key", "init", *arguments, cwd=folder, environment={**environment, **named})
+    if not (folder / ".github" / "workflows" / "maa-record.yml").is_file():
+        sys.exit("the wheel does not hold the workflows' templates")
+
+
 def main() -> None:
     """Build, install, run: the schemas and starter policies must be found, and the demo must hold."""
     with TemporaryDirectory(prefix="maa-wheel-") as temporary:
@@ -39,6 +51,7 @@ def main() -> None:
         for name in names:
             run(maa, "schema", name, cwd=folder, environment=environment)
         run(maa, "demo", cwd=folder, environment=environment)
+        begin_on_github(maa, folder / "tenant", environment)
     sys.stdout.write(f"{version}: the wheel works in an empty environment; schemas: {', '.join(names)}\n")
 
 
