@@ -19,6 +19,9 @@ _SUBMODULE = "160000"
 _DEPTH_LIMIT = 64
 """How deep folders may nest where they changed."""
 
+_DIFFERENCE_LIMIT = 200_000
+"""Files that differ, and folders on the way to them: a few kilobytes of trees can name more than anybody can list."""
+
 _PATH_LIMIT = 4096
 """Characters of a path that can be signed."""
 
@@ -68,8 +71,14 @@ def differences(repository: Repository, old: str, new: str) -> dict[str, Differe
     """
     found: dict[str, Difference] = {}
     waiting: list[tuple[str, str | None, str | None]] = [("", old, new)]
+    folders = 0
     while waiting:
         prefix, old_tree, new_tree = waiting.pop()
+        folders += 1
+        if folders + len(found) > _DIFFERENCE_LIMIT:
+            raise RepositoryError(
+                f"more than {_DIFFERENCE_LIMIT:,} files and folders differ", code=ReasonCode.MALFORMED_TREE
+            )
         if prefix.count("/") > _DEPTH_LIMIT:
             raise RepositoryError(f"{prefix}: folders are nested too deeply", code=ReasonCode.MALFORMED_TREE)
         before = {entry.name: entry for entry in repository.tree(old_tree)} if old_tree else {}

@@ -842,15 +842,24 @@ def test_open_pull_requests_by_number(fake: FakeGitHub, github: GitHub) -> None:
     assert github.open_pull_requests()[-1].head_repository == "bob/tenant"
 
 
-def test_pull_requests_that_were_closed_lately(fake: FakeGitHub, github: GitHub) -> None:
-    """Those on which something happened last come first; one page is enough."""
-    for n, name in enumerate("abc", start=1):
-        fake.pull_request(f"change/{name}", "alice", title=name, at=f"2026-01-0{n}T00:00:00Z")
-    fake.close(3, at="2026-01-04T00:00:00Z")
-    fake.close(1, at="2026-01-05T00:00:00Z")
-    assert [found.number for found in github.lately_closed()] == [1, 3]
+def test_pull_requests_of_a_branch(fake: FakeGitHub, github: GitHub) -> None:
+    """All of them, closed ones and those with another aim included; not those of other branches."""
+    for name in "aab":
+        fake.pull_request(f"change/{name}", "alice", title=name)
+    fake.close(1)
+    assert [(found.number, found.is_open) for found in github.pull_requests_of("change/a")] == [(1, False), (2, True)]
     fake.garble_next(body=b"{}")
-    assert refusal(github.lately_closed).code == "forgeMisunderstood"
+    assert refusal(lambda: github.pull_requests_of("change/a")).code == "forgeMisunderstood"
+
+
+def test_when_a_pull_request_got_another_base(fake: FakeGitHub, github: GitHub) -> None:
+    """The last time counts; a pull request that never did says so."""
+    number = fake.pull_request("change/x", "alice", title="x")
+    assert github.happenings(number).retargeted_at is None
+    fake.push("side", fake.heads()["main"])
+    fake.edit_pull_request(number, base="side", at="2026-01-02T03:04:05Z")
+    fake.edit_pull_request(number, base="main", at="2026-01-03T03:04:05Z")
+    assert github.happenings(number).retargeted_at == datetime(2026, 1, 3, 3, 4, 5, tzinfo=UTC)
 
 
 def test_a_fork_that_is_gone(loose: FakeGitHub, github: GitHub) -> None:
@@ -895,7 +904,7 @@ def test_dismissals(loose: FakeGitHub, github: GitHub) -> None:
         return [{"event": "closed", "actor": None}, *events[:2], {**events[2], "actor": None}]
 
     loose.alter_next(changed)
-    by_hand, by_push, by_nobody = github.dismissals(number)
+    by_hand, by_push, by_nobody = github.happenings(number).dismissals
     assert (by_hand.review, by_hand.state, by_hand.by_push) == (reviews[0], ReviewState.APPROVED, False)
     assert by_hand.actor == User(loose.known("root").id, "root", "User")
     assert by_hand.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -1207,7 +1216,7 @@ SHAPES = {
             "created_at": NOW,
             "dismissed_review": {"review_id": 1, "state": "APPROVED", "dismissal_commit_id": UNKNOWN},
         },
-        lambda g: g.dismissals(1),
+        lambda g: g.happenings(1),
         {
             ("event",): {TEXT},
             **person("actor"),

@@ -63,6 +63,9 @@ class Stage:
         accounts = [f"--account={name}={public[name]}" for name in ("alice", "bob", "carol")]
         logins = [f"--login={name}={login(name)}" for name in ("alice", "bob", "carol")]
         keys = [f"--attestor-key={public['maa-attestor']}", f"--deployer-key={public['maa-deployer']}"]
+        (self.world.folder / "known_hosts").write_text(self.server.known_hosts)
+        ssh = self.server.ssh_url.removesuffix("contoso/tenant.git")
+        server = [f"--known-hosts={self.world.folder / 'known_hosts'}", f"--ssh-url={ssh}"]
         alice.git("switch", "-q", "--orphan", "main")
         with self.world.environment("alice"):
             os.environ["GITHUB_API_URL"] = self.fake.url
@@ -70,7 +73,7 @@ class Stage:
 
             answer = run_maa(
                 "-C", str(alice.clone), "--key", str(alice.key), "init", "--tenant", "contoso", *accounts,
-                "--admin=alice", "--admin=bob", f"--github={TOOL}@{PIN}", *keys, *logins,
+                "--admin=alice", "--admin=bob", f"--github={TOOL}@{PIN}", *keys, *logins, *server,
             )  # fmt: skip
         assert answer.code == 0, answer
         self.start = alice.git("rev-parse", "HEAD")
@@ -93,11 +96,6 @@ class Stage:
             token=self.token,
             workflows=f".github/workflows/{workflow}.yml",
             secrets=secrets,
-            variables={
-                "MAA_TRUSTED_START": self.start,
-                "MAA_KNOWN_HOSTS": self.server.known_hosts,
-                "MAA_SSH_URL": self.server.ssh_url.removesuffix("contoso/tenant.git"),
-            },
             environment={
                 "MAA_TEST_TOOL": str(self.tool),
                 "PIP_NO_INDEX": "1",

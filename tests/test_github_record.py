@@ -364,7 +364,7 @@ def test_a_dismissal_by_a_bot_takes_nothing_back(hub: Hub) -> None:
     review = hub.fake.review(number, "bob-hub", "APPROVED")
     hub.record(number)
     hub.fake.dismiss(review, "github-actions[bot]")
-    assert hub.record(number) == []
+    assert hub.record(number) == [("withdraw", "refused", "dismissed")]
     assert standing(hub) == ["bob"]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run one maa command. Keys and settings live in this step's environment and in files that are gone when it ends;
-# nothing is written into the clone's configuration.
+# Run one maa command on a bare clone of its own: no file of the tenant repository is ever checked out. Keys and settings
+# live in this step's environment and in files that are gone when it ends.
 set -euo pipefail
 umask 077
 home="$(mktemp -d "${RUNNER_TEMP:-/tmp}/maa-XXXXXX")"
@@ -14,6 +14,15 @@ setting() {
 
 server="${GITHUB_SERVER_URL:-https://github.com}"
 host="${server#*://}"
+# No local path and no helper program can stand where a server is meant.
+export GIT_ALLOW_PROTOCOL="ssh:${server%%://*}" GIT_TERMINAL_PROMPT=0
+case "$MAA_SSH_URL" in
+"" | ssh://*) ;;
+*)
+  echo "::error::ssh-url must begin with ssh://"
+  exit 2
+  ;;
+esac
 if [[ -n "$MAA_TRUSTED_START" ]]; then
   setting maa.trustedStart "$MAA_TRUSTED_START"
 fi
@@ -37,7 +46,7 @@ unset MAA_PUSH_KEY
 # Who commits the records: the commit is only transport, and its author is nobody's account.
 export GIT_AUTHOR_NAME=maa-gitops GIT_AUTHOR_EMAIL=maa-gitops@users.noreply.github.com
 export GIT_COMMITTER_NAME=maa-gitops GIT_COMMITTER_EMAIL=maa-gitops@users.noreply.github.com
-export GIT_TERMINAL_PROMPT=0
 
+env -u MAA_SIGNING_KEY git clone --quiet --bare --no-tags -- "$server/$GITHUB_REPOSITORY" "$home/tenant.git"
 read -ra words <<<"$MAA_COMMAND"
-python3 -I "$MAA_ACTION_PATH/.github/action/maa.py" -C "$MAA_DIRECTORY" "${words[@]}"
+python3 -I "$MAA_ACTION_PATH/.github/action/maa.py" -C "$home/tenant.git" "${words[@]}"

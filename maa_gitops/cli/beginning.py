@@ -43,6 +43,8 @@ NO = 3
     metavar="NAME=LOGIN[:NUMBER]",
     help="With --github: who an account is on GitHub, which is asked for the number.",
 )
+@click.option("--known-hosts", metavar="FILE", help="With --github: the SSH host keys of a server of your own.")
+@click.option("--ssh-url", metavar="URL", help="With --github: what stands there before OWNER/NAME; ssh://git@HOST/.")
 @common_options
 @click.pass_context
 def init(
@@ -113,6 +115,8 @@ def _github_option(
     attestor_key: str | None,
     deployer_key: str | None,
     logins: tuple[str, ...],
+    known_hosts: str | None,
+    ssh_url: str | None,
 ) -> "OnGitHub | None":
     """What is asked for with ``--github``."""
     from maa_gitops.model import Role
@@ -120,12 +124,16 @@ def _github_option(
 
     given = {Role.ATTESTOR: attestor_key, Role.DEPLOYER: deployer_key}
     if tool is None:
-        if attestor_key or deployer_key or logins:
-            raise click.UsageError("--attestor-key, --deployer-key and --login go with --github OWNER/NAME@COMMIT")
+        if attestor_key or deployer_key or logins or known_hosts or ssh_url:
+            raise click.UsageError("options such as --attestor-key and --login go with --github OWNER/NAME@COMMIT")
         return None
+    if ssh_url is not None and not ssh_url.startswith("ssh://"):
+        raise click.UsageError(f"--ssh-url takes an address that begins with ssh://, not '{ssh_url}'")
     pinned = parse_tool(tool)
     keys = {role: _account_option(f"{role.value}={file}")[1] for role, file in given.items() if file is not None}
-    return OnGitHub(pinned, keys, dict(_login_option(invocation, login) for login in logins))
+    hosts = _account_option(f"known-hosts={known_hosts}")[1] if known_hosts is not None else ""
+    people = dict(_login_option(invocation, login) for login in logins)
+    return OnGitHub(pinned, keys, people, hosts, ssh_url or "")
 
 
 def _login_option(invocation: Invocation, given: str) -> tuple[str, tuple[str, int]]:

@@ -78,9 +78,21 @@ class Forge:
         from maa_gitops.workflow.pull_requests.judging import change_branch
 
         chosen = (self.github.pull_request(number),) if number is not None else self.github.open_pull_requests()
-        closed = self.github.lately_closed() if number is None else ()
         branches = self.clone.change_branches()
-        return tuple(one for one in (*chosen, *closed) if change_branch(one, self.github.repository) in branches)
+        found = {one.number: one for one in chosen if change_branch(one, self.github.repository) in branches}
+        if number is None:
+            with_one = {one.head_branch for one in found.values()}
+            for branch in sorted(set(branches) - with_one):
+                with self.apart(f"the pull requests of {branch} cannot be read"):
+                    found |= {one.number: one for one in self._of_branch(branch)}
+        return tuple(found.values())
+
+    def _of_branch(self, branch: str) -> "tuple[PullRequest, ...]":
+        """Every pull request of a change branch, whatever its state and aim; none of a fork's branch of that name."""
+        from maa_gitops.workflow.pull_requests.judging import change_branch
+
+        found = self.github.pull_requests_of(branch)
+        return tuple(one for one in found if change_branch(one, self.github.repository) == branch)
 
     def at_its_head(self, pull_request: "PullRequest") -> "PullRequest":
         """A pull request with the head that its branch has here: GitHub may be a moment behind our own push."""
@@ -94,12 +106,13 @@ class Forge:
 
     def spoken(self, pull_request: "PullRequest") -> "tuple[Statement, ...]":
         """Everything that was said on a pull request."""
+        from maa_gitops.forges import Happenings
         from maa_gitops.workflow.pull_requests.statements import statements
 
         number = pull_request.number
         reviews = self.github.reviews(number)
-        dismissals = self.github.dismissals(number) if any(r.state.value == "DISMISSED" for r in reviews) else ()
-        return statements(self.github.comments(number), reviews, dismissals)
+        happenings = self.github.happenings(number) if reviews else Happenings()
+        return statements(self.github.comments(number), reviews, happenings)
 
     def meeting(self, pull_request: "PullRequest") -> "Meeting":
         """What was said on a pull request of what a record can hold."""
@@ -108,29 +121,20 @@ class Forge:
         spoken = tuple(said for said in self.spoken(pull_request) if not said.merges)
         return Meeting(pull_request, spoken, self.github.may_write)
 
-    def holder(self, pull_requests: "Sequence[PullRequest]") -> "Callable[[Clone, Request], str | None]":
-        """What says why an approved request is left for now: a draft, or a veto that is not recorded yet."""
+    def hold(self, clone: "Clone", request: "Request") -> str | None:
+        """Say why an approved request is left for now: a draft, or a veto that is not recorded yet; None: it is not."""
         from maa_gitops.model import VETOES
-        from maa_gitops.workflow.pull_requests.judging import change_branch
+        from maa_gitops.workflow.pull_requests.statements import UNTOLD
         from maa_gitops.workflow.pull_requests.weighing import Outcome, listen
-        from maa_gitops.workflow.requests import request_id
 
-        closed: list[PullRequest] = []
-
-        def hold(clone: "Clone", request: "Request") -> str | None:
-            closed[:] = closed or self.github.lately_closed()
-            for one in (*pull_requests, *closed):
-                branch = change_branch(one, self.github.repository)
-                if branch is None or request_id(branch) != request.id:
-                    continue
-                if one.is_open and one.is_draft:
-                    return f"#{one.number} is a draft"
-                heard = listen(clone, request, self.meeting(one))
-                if any(h.outcome is Outcome.WAITING and h.statement.action in VETOES for h in heard):
+        for one in self._of_branch(request.branch) if request.branch is not None else ():
+            if one.is_open and one.is_draft and one.base_branch == clone.branch:
+                return f"#{one.number} is a draft"
+            for heard in listen(clone, request, self.meeting(one)):
+                waits = heard.outcome is Outcome.WAITING and heard.statement.action in VETOES
+                if waits or heard.statement.fault == UNTOLD:
                     return f"a veto on #{one.number} waits to be recorded"
-            return None
-
-        return hold
+        return None
 
     # What they come to
 

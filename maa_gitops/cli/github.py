@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from maa_gitops.workflow.clone import Clone
     from maa_gitops.workflow.pull_requests.completing import Step
     from maa_gitops.workflow.pull_requests.weighing import Heard
+    from maa_gitops.workflow.requests import Request
 
 NO = 3
 CANNOT = 4
+
+FEW = 25
+"""Pull requests up to which every comment is looked at: somebody else's workflow may have put other words there."""
 
 
 @click.group(epilog="Example:  maa github gate --pull-request 7")
@@ -48,7 +52,7 @@ def gate(ctx: click.Context, number: int | None) -> None:
     forge = open_forge(ctx.ensure_object(Invocation))
     named = forge.number(number)
     judged = forge.judged(forge.chosen(named))
-    forge.publish(judged, talkative=lambda one: one.pull_request.number == named)
+    forge.publish(judged, talkative=lambda one: len(judged) <= FEW or one.pull_request.number == named)
     forge.put_out(judged)
     if forge.failed:
         ctx.exit(CANNOT)
@@ -167,7 +171,12 @@ def complete(ctx: click.Context, request: str | None) -> None:
     pull_requests = forge.github.open_pull_requests()
     with forge.invocation.actor(clone.tenant) as actor:
         forge.clone, kept = keep_vetoes(reopen, clone, actor.identity)
-        forge.clone, merged = complete_approved(reopen, forge.clone, actor, forge.holder(pull_requests), only)
+        unkept = {step.name for step in kept if step.what == "failed"}
+
+        def hold(clone: "Clone", request: "Request") -> str | None:
+            return "its veto could not be kept" if request.id in unkept else forge.hold(clone, request)
+
+        forge.clone, merged = complete_approved(reopen, forge.clone, actor, hold, only)
         steps = [*kept, *merged]
         for one in () if only is not None else pull_requests:
             steps += _merge_unprotected(forge, one, actor.identity)
@@ -175,7 +184,7 @@ def complete(ctx: click.Context, request: str | None) -> None:
             forge.failed = not apply_all(forge.invocation, forge.clone, actor) or forge.failed
     forge.refresh()
     judged = forge.judged(forge.at_its_head(one) for one in pull_requests)
-    forge.publish(judged, talkative=lambda _one: False)
+    forge.publish(judged, talkative=lambda _one: len(judged) <= FEW)
     forge.put_out(judged, (), steps)
     if forge.failed or any(step.what == "failed" for step in steps):
         ctx.exit(CANNOT)

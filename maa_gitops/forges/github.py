@@ -13,6 +13,7 @@ from maa_gitops.forges.values import (
     Comment,
     CommitStatus,
     Dismissal,
+    Happenings,
     PullRequest,
     Review,
     ReviewState,
@@ -65,22 +66,26 @@ class GitHub:
         found = (_pull_request(plain) for plain in self._client.pages(f"{self._root}/pulls", state="open"))
         return tuple(sorted(found, key=lambda pull_request: pull_request.number))
 
-    def lately_closed(self) -> tuple[PullRequest, ...]:
-        """The hundred closed pull requests on which something happened last."""
-        query = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": 100}
-        plain = self._client.get(f"{self._root}/pulls", **query)
-        if not isinstance(plain, list):
-            raise misunderstood("the pull requests")
-        return tuple(_pull_request(one) for one in plain)
+    def pull_requests_of(self, branch: str) -> tuple[PullRequest, ...]:
+        """Every pull request of a branch of this repository, closed ones included, by number."""
+        head = f"{self.repository.split('/')[0]}:{branch}"
+        found = (_pull_request(p) for p in self._client.pages(f"{self._root}/pulls", state="all", head=head))
+        return tuple(sorted(found, key=lambda pull_request: pull_request.number))
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         """The reviews of a pull request, in the order in which they were made."""
         return tuple(_review(plain) for plain in self._client.pages(f"{self._root}/pulls/{number}/reviews"))
 
-    def dismissals(self, number: int) -> tuple[Dismissal, ...]:
-        """The dismissals of reviews of a pull request, in order."""
-        events = self._client.pages(f"{self._root}/issues/{number}/events")
-        return tuple(_dismissal(plain) for plain in events if _get(plain, "event", str) == "review_dismissed")
+    def happenings(self, number: int) -> Happenings:
+        """What happened to a pull request, of what decides what its reviews mean."""
+        dismissals, moved = [], []
+        for plain in self._client.pages(f"{self._root}/issues/{number}/events"):
+            kind = _get(plain, "event", str)
+            if kind == "review_dismissed":
+                dismissals.append(_dismissal(plain))
+            elif kind == "base_ref_changed":
+                moved.append(_moment(plain, "created_at"))
+        return Happenings(tuple(dismissals), max(moved, default=None))
 
     def comments(self, number: int) -> tuple[Comment, ...]:
         """The comments on a pull request, in order."""

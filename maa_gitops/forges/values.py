@@ -72,6 +72,14 @@ class Dismissal:
 
 
 @dataclass(frozen=True, slots=True)
+class Happenings:
+    """What happened to a pull request: its reviews' dismissals, and when it last got another base branch."""
+
+    dismissals: tuple[Dismissal, ...] = ()
+    retargeted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment on a pull request. ``via_app`` says that an app wrote it in somebody's name."""
 

@@ -135,10 +135,15 @@ class Git:
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for git: nothing in it that redirects git, nothing that translates what it says."""
+    """The environment for git: nothing in it that redirects git or translates what it says, and none of our own keys.
+
+    What git starts (transports, hooks of this clone, filters) would inherit a private key in ``MAA_SIGNING_KEY``.
+    """
     kept = {
         name: value
         for name, value in environment.items()
-        if name != "LANGUAGE" and (not name.startswith("GIT_") or name.startswith(_KEPT))
+        if name != "LANGUAGE"
+        and not name.startswith("MAA_")
+        and (not name.startswith("GIT_") or name.startswith(_KEPT))
     }
     return {**kept, **_FIXED}

@@ -1,5 +1,6 @@
 """What ``init --github`` adds: workflows, the pull request template, service accounts, people's numbers on GitHub."""
 
+import json
 import re
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SERVICES = ((Role.ATTESTOR, "maa-attestor"), (Role.DEPLOYER, "maa-deployer"))
 ATTESTED = ("policies/apps.yaml", "policies/scripts.yaml")
 """The starter policies that accept sign-off on GitHub. Those of the rules themselves do not."""
 
+_OID = re.compile(r"[0-9a-f]{40}")
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _TOOL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+)@(?P<version>[0-9a-f]{40})")
 
@@ -44,19 +46,37 @@ def parse_tool(text: str) -> tuple[str, str]:
 
 def workflow_files(repository: Repository, tree: str, wanted: OnGitHub) -> Part:
     """The workflows, at the version that is asked for, and the template where there is none."""
-    name, version = wanted.tool
     files: dict[str, bytes] = {}
     notes = []
     for template in sorted(_TEMPLATES.glob("*.yml")):
-        text = template.read_text(encoding="utf-8").replace("__TOOL__", name).replace("__VERSION__", version)
-        files[f"{WORKFLOWS}/{template.name}"] = text.encode()
+        files[f"{WORKFLOWS}/{template.name}"] = _filled(template.read_text(encoding="utf-8"), repository, wanted)
     there = content_of(repository, tree, TEMPLATE)
     if there is None:
         files[TEMPLATE] = (_TEMPLATES / "pull_request_template.md").read_bytes()
     elif HEADING.casefold().encode() not in there.lower():
         notes.append(f"{TEMPLATE} is left as it is; add the section: ## {HEADING}")
+    if not _OID.fullmatch(repository.config("maa.trustedStart") or ""):
+        notes.append("pin where trust begins in the workflows: run init --github again on a change branch, and submit")
     changed = {path: data for path, data in files.items() if data != content_of(repository, tree, path)}
     return Part(changed, tuple(notes))
+
+
+def _filled(template: str, repository: Repository, wanted: OnGitHub) -> bytes:
+    """A workflow with its pins. Where trust begins and whom to push to stand in the protected file itself.
+
+    Variables of the repository's could be set by anybody who may write to it.
+    """
+    start = repository.config("maa.trustedStart") or ""
+    values = {
+        "__TOOL__": wanted.tool[0],
+        "__VERSION__": wanted.tool[1],
+        "__TRUSTED_START__": json.dumps(start if _OID.fullmatch(start) else ""),
+        "__KNOWN_HOSTS__": json.dumps(wanted.known_hosts),
+        "__SSH_URL__": json.dumps(wanted.ssh_url),
+    }
+    for name, value in values.items():
+        template = template.replace(name, value)
+    return template.encode()
 
 
 def service_accounts(tenant: Tenant, wanted: OnGitHub) -> Part:

@@ -19,12 +19,15 @@ class OnGitHub:
     """What ``init --github`` is asked for.
 
     ``tool`` is the repository of the tool and the commit to run it at. ``keys`` are public keys of the service
-    accounts, by role. ``logins`` are people's logins and numbers on GitHub, by account.
+    accounts, by role. ``logins`` are people's logins and numbers on GitHub, by account. ``known_hosts`` and ``ssh_url``
+    are those of a server of one's own; empty: github.com.
     """
 
     tool: tuple[str, str]
     keys: Mapping[Role, str]
     logins: Mapping[str, tuple[str, int]]
+    known_hosts: str = ""
+    ssh_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

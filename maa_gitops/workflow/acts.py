@@ -231,7 +231,7 @@ def act_refusal(request: Request, action: Action, account: Account) -> Refusal |
         case Action.APPROVE:
             return _approver_refusal(request, account) or _approval_refusal(request)
         case Action.REJECT:
-            return _approver_refusal(request, account)
+            return None if _is_contributing_approver(request, account) else _approver_refusal(request, account)
         case Action.WITHDRAW:
             return _approver_refusal(request, account) or _withdrawal_refusal(request, account)
         case Action.CANCEL:
@@ -273,6 +273,18 @@ def _approver_refusal(request: Request, account: Account) -> Refusal | None:
     others = sorted({name for verdict in request.evaluation.policies for name in verdict.can_approve})
     hint = f"who can: {', '.join(others)}" if others else "nobody can approve it; see: maa show " + request.id
     return code, _REFUSED[code].format(account.name), hint
+
+
+def _is_contributing_approver(request: Request, account: Account) -> bool:
+    """Whether only having contributed keeps this account from deciding.
+
+    It may still reject: anybody can name anybody in a commit, and nobody shall lose a veto by that.
+    """
+    submit, tenant = request.submitted, request.facts.tenant
+    if submit is None or not account.is_enabled_person or account.name == submit.account:
+        return False
+    policies = covering_policies(tenant, request.facts.objects)
+    return any(tenant.can_approve(account.name, policy) for policy in policies)
 
 
 _REFUSED = {

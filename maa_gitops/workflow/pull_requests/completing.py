@@ -14,6 +14,7 @@ from maa_gitops.forges.github import APPROVAL
 from maa_gitops.git import Identity
 from maa_gitops.history import judge
 from maa_gitops.model import VETOES, ReasonCode, Status
+from maa_gitops.record import RECORD_LIMIT, read
 from maa_gitops.workflow.acts import ATTEMPTS, Actor, on_protected_branch, record_faults
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.complete import merge
@@ -21,6 +22,9 @@ from maa_gitops.workflow.publish import Move, publish
 from maa_gitops.workflow.pull_requests.judging import Judged, Verdict
 from maa_gitops.workflow.pull_requests.statements import Statement
 from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request, request_id
+
+_COMMITS = 1000
+"""Commits of a change branch in which a veto is looked for."""
 
 _GREEN = frozenset({"success", "neutral", "skipped"})
 
@@ -74,21 +78,49 @@ def _keep_veto(reopen: Reopen, clone: Clone, branch: str, identity: Identity) ->
 
 
 def _veto_move(clone: Clone, request: Request, identity: Identity) -> Move | None:
-    """The step that keeps a record up to its last veto; None if there is nothing to keep, or it would not be good."""
-    if request.branch is None or request.facts.merged is not None:
+    """The step that keeps the record up to its newest veto, even if a later commit cut it off; None: nothing to keep.
+
+    Raises:
+        NotAllowedError: the step would not be good.
+    """
+    if request.branch is None or request.head is None or request.facts.merged is not None:
         return None
     entry = clone.repository.entry(clone.tree(clone.good), request.path)
     kept = clone.repository.blob(entry.oid) if entry is not None else b""
+    found = (_up_to_veto(clone, request, data) for data in _records_on(clone, request))
+    newest = max((data for data in found if data.startswith(kept)), key=len, default=b"")
+    if len(newest) <= len(kept):
+        return None
+    move = on_protected_branch(clone, request.path, newest, identity, f"keep the veto of {request.id}")
+    if move is None:
+        raise NotAllowedError(f"the veto of '{request.id}' cannot be kept: it would not be good", hint="maa verify")
+    return move
+
+
+def _records_on(clone: Clone, request: Request) -> Iterator[bytes]:
+    """The request's record as it is, and as the commits of its branch have had it."""
+    yield request.record
+    seen = set()
+    for commit in clone.repository.commits_between(clone.good, request.head or clone.good)[:_COMMITS]:
+        entry = clone.repository.entry(clone.tree(commit), request.path)
+        if entry is None or entry.is_folder or entry.oid in seen:
+            continue
+        seen.add(entry.oid)
+        if clone.repository.blob_size(entry.oid) <= RECORD_LIMIT:
+            yield clone.repository.blob(entry.oid)
+
+
+def _up_to_veto(clone: Clone, request: Request, record: bytes) -> bytes:
+    """The good beginning of a record up to its last veto; nothing if there is none."""
     data, newest = b"", b""
-    for line, fault in zip(request.lines, record_faults(clone, request.id, request.path, request.lines), strict=True):
+    lines = read(record)
+    for line, fault in zip(lines, record_faults(clone, request.id, request.path, lines), strict=True):
         if fault is not None:
             break
         data += line.raw + b"\n"
         if line.event is not None and line.event.action in VETOES:
             newest = data
-    if len(newest) <= len(kept):
-        return None
-    return on_protected_branch(clone, request.path, newest, identity, f"keep the veto of {request.id}")
+    return newest
 
 
 # --- approved requests -----------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ Pure: from what the forge tells to statements. Whether one is recorded is decide
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from maa_gitops.forges import Comment, Dismissal, PullRequest, Review, ReviewState, Run, User
+from maa_gitops.forges import Comment, Dismissal, Happenings, PullRequest, Review, ReviewState, Run, User
 from maa_gitops.model import VETOES, Action
 
 SHORTEST_DIGEST = 40
@@ -22,6 +22,12 @@ SHORTEST_VETO = 12
 
 SHORTEST_SUBMIT = 32
 """Hex digits of the submit's line that follow where a person's own key signed the submit. Source: decision 0006."""
+
+UNTOLD = ("untold", "the review was dismissed, and GitHub does not say yet by whom or what it had said")
+"""Why a review that is dismissed cannot be read: nobody can tell whether it was a veto."""
+
+BY_PUSH = ("dismissed", "a push dismissed the review, which takes nothing back")
+"""Our own pushes do that, where GitHub is set so; nobody needs to be told."""
 
 MERGE = "merge"
 """What is said of a pull request that changes nothing protected, with the digits of its head commit."""
@@ -60,11 +66,9 @@ class Statement:
     fault: tuple[str, str] | None = None
 
 
-def statements(
-    comments: Iterable[Comment], reviews: Sequence[Review], dismissals: Iterable[Dismissal]
-) -> tuple[Statement, ...]:
+def statements(comments: Iterable[Comment], reviews: Sequence[Review], happenings: Happenings) -> tuple[Statement, ...]:
     """Everything that was said on a pull request, in the order in which it was said."""
-    found = [*_commands(comments), *_reviews(reviews, dismissals)]
+    found = [*_commands(comments), *_reviews(reviews, happenings)]
     return tuple(sorted(found, key=lambda statement: (statement.at, statement.url)))
 
 
@@ -105,10 +109,10 @@ def _comment_fault(comment: Comment) -> tuple[str, str] | None:
 def _with_fault(statement: Statement, fault: tuple[str, str] | None) -> Statement:
     if fault is None or statement.fault is not None:
         return statement
-    return Statement(statement.author, statement.action, statement.at, statement.url, fault=fault)
+    return replace(statement, fault=fault)
 
 
-def _reviews(reviews: Sequence[Review], dismissals: Iterable[Dismissal]) -> Iterator[Statement]:
+def _reviews(reviews: Sequence[Review], happenings: Happenings) -> Iterator[Statement]:
     """Each person's newest review that says something; a comment alone changes nothing of what was said before."""
     newest: dict[int, Review] = {}
     addresses: dict[int, set[str]] = {}
@@ -118,16 +122,25 @@ def _reviews(reviews: Sequence[Review], dismissals: Iterable[Dismissal]) -> Iter
         addresses.setdefault(review.author.id, set()).add(review.url)
         if review.state in (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED):
             newest[review.author.id] = review
-    taken_back = {dismissal.review: dismissal for dismissal in dismissals}
+    taken_back = {dismissal.review: dismissal for dismissal in happenings.dismissals}
     for author, review in newest.items():
         dismissal = taken_back.get(review.id)
         if review.state is not ReviewState.DISMISSED:
-            yield _decision(review, review.state)
-        elif dismissal is not None:
+            yield _retargeted(_decision(review, review.state), happenings.retargeted_at)
+        elif dismissal is None:
+            yield replace(_decision(review, ReviewState.CHANGES_REQUESTED), fault=UNTOLD)
+        else:
             yield _dismissed(review, dismissal, frozenset(addresses[author]))
             by_author = dismissal.actor is not None and dismissal.actor.id == author
             if dismissal.state is ReviewState.CHANGES_REQUESTED and not by_author:
                 yield _decision(review, dismissal.state)  # a veto is not lost because somebody else dismissed it
+
+
+def _retargeted(statement: Statement, retargeted_at: datetime | None) -> Statement:
+    """A review; an approval is for what the page showed, which is less where another branch held a part of it."""
+    if statement.action is not Action.APPROVE or retargeted_at is None or statement.at > retargeted_at:
+        return statement
+    return replace(statement, fault=("retargeted", "the pull request has got another base since; review again"))
 
 
 def _decision(review: Review, state: ReviewState) -> Statement:
@@ -152,18 +165,21 @@ def _review_notes(review: Review, state: ReviewState) -> str | None:
 def _dismissed(review: Review, dismissal: Dismissal, of: frozenset[str]) -> Statement:
     """A review that was dismissed: by a person it takes the approval back, by a push it says nothing."""
     actor = dismissal.actor
-    by_person = not dismissal.by_push and actor is not None and actor.is_person
-    login = actor.login if actor is not None else "somebody unknown"
+    fault = None
+    if dismissal.by_push:
+        fault = BY_PUSH
+    elif actor is None or not actor.is_person:
+        fault = ("dismissed", "no person dismissed the review, so the approval stands; to take it back: /maa withdraw")
     return Statement(
         author=review.author,
         action=Action.WITHDRAW,
         at=dismissal.at,
         url=review.url,
         commit=review.commit,
-        notes=f"The review was dismissed by {login}.",
+        notes=f"The review was dismissed by {actor.login if actor is not None else 'somebody unknown'}.",
         of=of,
         teller=actor,
-        fault=None if by_person else ("dismissed", "the review was dismissed by no person, which takes nothing back"),
+        fault=fault,
     )
 
 

@@ -6,7 +6,7 @@ it was taken back. A veto is the exception that proves it: of doubt, the change 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from maa_gitops.evaluate import covering_policies
@@ -15,7 +15,7 @@ from maa_gitops.model import VETOES, Account, Action, Event, ReasonCode, Status,
 from maa_gitops.record import prose_problem
 from maa_gitops.workflow.acts import act_refusal
 from maa_gitops.workflow.clone import Clone
-from maa_gitops.workflow.pull_requests.statements import SHORTEST_SUBMIT, Statement, business_justification
+from maa_gitops.workflow.pull_requests.statements import BY_PUSH, SHORTEST_SUBMIT, Statement, business_justification
 from maa_gitops.workflow.requests import Request, change_at, lines_at
 
 
@@ -108,7 +108,7 @@ def account_of(tenant: Tenant, author: User | None) -> Account | None:
 def _is_known(request: Request, meeting: Meeting, statement: Statement, account: Account | None) -> bool:
     """Whether the record says it already, or there is nothing left that it could be about."""
     if statement.of:
-        return statement.fault is not None or not _stands(request, account, statement.of)
+        return statement.fault == BY_PUSH or not _stands(request, account, statement.of)
     recorded = any(
         event.evidence is not None and event.evidence.url == statement.url and event.action is statement.action
         for event in _events(request)
@@ -190,7 +190,10 @@ def _closed(clone: Clone, pull_request: PullRequest | None) -> Refusal | None:
 
 
 def _about_another_change(clone: Clone, request: Request, meeting: Meeting, statement: Statement) -> Refusal | None:
-    """Why a statement is about another change than the one that stands."""
+    """Why a statement is about another change than the one that stands. A veto of this round is about all of it."""
+    began = request.submitted
+    if statement.action in VETOES and began is not None and statement.at >= meeting.said_at(began):
+        return None
     now = change_at(clone, request.head) if request.head is not None else None
     submitted = request.evaluation.change
     wanted = {now} if statement.action in (Action.SUBMIT, Action.APPROVE) else {now, submitted}
@@ -198,21 +201,12 @@ def _about_another_change(clone: Clone, request: Request, meeting: Meeting, stat
         seen: str | None = submitted if submitted == now else None
     elif statement.commit is not None:
         seen = change_at(clone, statement.commit)
-        if statement.action in VETOES and _was_pushed_away(clone, request, meeting, statement):
-            return None
     else:
         seen = next((change for change in wanted if change and _is_beginning(statement.digest, change)), None)
     if seen is not None and seen in wanted:
         return None
     is_now = f"which is now {now}" if now is not None else "which cannot be told"
     return ReasonCode.STALE_CHANGE, f"it is for another change than this one, {is_now}"
-
-
-def _was_pushed_away(clone: Clone, request: Request, meeting: Meeting, statement: Statement) -> bool:
-    """Whether a veto of this round was said of a commit that is gone: doubt takes approval away."""
-    gone = statement.commit is not None and not clone.repository.has(statement.commit)
-    began = request.submitted
-    return gone and began is not None and statement.at >= meeting.said_at(began)
 
 
 def _is_beginning(digits: str | None, change: str) -> bool:
@@ -228,8 +222,10 @@ def _said_too_early(request: Request, meeting: Meeting, statement: Statement, ac
                 request, meeting, statement
             ):
                 return ReasonCode.STALE_CHANGE, "it was said before the last round began or ended; submit again"
+            if request.facts.now - statement.at >= timedelta(days=request.facts.tenant.settings.expire_after_days):
+                return ReasonCode.EXPIRED, "it was said too long ago; submit again"
         case Action.APPROVE:
-            if request.submitted is not None and statement.at < meeting.said_at(request.submitted):
+            if request.submitted is not None and statement.at < request.submitted.at:
                 return ReasonCode.STALE_CHANGE, "it was said before the change was submitted; approve again"
             if any(statement.at <= moment for moment in _withdrawals(request, meeting, account)):
                 return ReasonCode.WITHDRAWN, "it was said before that person withdrew; approve again"

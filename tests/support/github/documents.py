@@ -8,6 +8,7 @@ from tests.support.github.state import (
     Dismissal,
     Environment,
     PullRequest,
+    Retargeting,
     Review,
     Run,
     State,
@@ -285,6 +286,30 @@ def review_document(state: State, review: Review) -> Document:
         "commit_id": review.commit,
     }
     return document if review.state == "PENDING" else {**document, "submitted_at": review.submitted_at}
+
+
+def happening_document(state: State, happening: Dismissal | Retargeting) -> Document:
+    """One event of a pull request."""
+    return (
+        dismissal_document(state, happening)
+        if isinstance(happening, Dismissal)
+        else retargeting_document(state, happening)
+    )
+
+
+def retargeting_document(state: State, retargeting: Retargeting) -> Document:
+    """The event that a pull request got another base; the description has no shape of its own for it."""
+    return {
+        "id": retargeting.id,
+        "node_id": node_id("BRCE", retargeting.id),
+        "url": f"{api(state)}/issues/events/{retargeting.id}",
+        "actor": author(state, retargeting.actor),
+        "event": "base_ref_changed",
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": retargeting.created_at,
+        "performed_via_github_app": None,
+    }
 
 
 def dismissal_document(state: State, dismissal: Dismissal) -> Document:

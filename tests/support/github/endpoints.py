@@ -270,12 +270,16 @@ def patch_comment(call: Call) -> Reply:
 
 
 def list_events(call: Call) -> Reply:
-    """Answer with the events of a pull request: dismissals only.
+    """Answer with the events of a pull request: dismissals and other bases only.
 
     GitHub has more here (closed, merged, head_ref_deleted), and its description has no shape for those.
     """
     pull = found_pull_request(call, "issue_number")
-    return listed(call, [d for d in call.state.dismissals if d.review.number == pull.number], doc.dismissal_document)
+    found = [
+        *(d for d in call.state.dismissals if d.review.number == pull.number),
+        *(r for r in call.state.retargetings if r.number == pull.number),
+    ]
+    return listed(call, sorted(found, key=lambda happening: happening.id), doc.happening_document)
 
 
 # -- commits -----------------------------------------------------------------------------------------------------------

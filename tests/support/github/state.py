@@ -116,6 +116,16 @@ class Dismissal:
 
 
 @dataclass(frozen=True, slots=True)
+class Retargeting:
+    """The event that a pull request got another base branch."""
+
+    id: int
+    number: int
+    actor: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment on a pull request; ``app`` is the slug of the app that a person or bot wrote it through."""
 
@@ -217,6 +227,7 @@ class State:
         self.pull_requests: dict[int, PullRequest] = {}
         self.reviews: dict[int, Review] = {}
         self.dismissals: list[Dismissal] = []
+        self.retargetings: list[Retargeting] = []
         self.issue_comments: dict[int, Comment] = {}
         self.statuses: list[Status] = []
         self.check_runs: list[CheckRun] = []
@@ -413,10 +424,12 @@ class State:
         if pull.is_open:
             pull.closed_at = pull.updated_at = moment(at)
 
-    def edit_pull_request(self, number: int, **changes: Any) -> None:
+    def edit_pull_request(self, number: int, *, at: At = None, **changes: Any) -> None:
         """Change the title, body, base or draft of a pull request."""
         assert set(changes) <= {"title", "body", "base", "draft"}, changes
         pull = self.pull_requests[number]
+        if changes.get("base", pull.base) != pull.base:
+            self.retargetings.append(Retargeting(next(self.ids), number, pull.author, moment(at)))
         for name, value in changes.items():
             setattr(pull, name, value)
         pull.updated_at = edited(pull.created_at)
