@@ -138,14 +138,15 @@ def test_content_swapped_between_comment_and_runner_is_not_approved(hub: Hub) ->
     assert standing(hub) == []
 
 
-def test_twelve_digits_that_two_changes_share_approve_neither_for_the_other(hub: Hub) -> None:
+@pytest.mark.parametrize("digits", [12, 40])
+def test_twelve_digits_that_two_changes_share_approve_neither_for_the_other(hub: Hub, digits: int) -> None:
     """Alice submits evil content, shows harmless content with the same digits while bob looks, and puts it back."""
     number = hub.submitted(files={APP: EVIL})
     forger = Forger(hub.world, hub.world.alice)
     forger.push(forger.commit([hub.world.tip("change/portal")], {APP: HARMLESS}), "change/portal")
     seen = hub.digest(number)
     assert seen.startswith(SHARED)
-    hub.say(number, "bob", f"/maa approve {seen[:40]} This very build.", at=moment(1))
+    hub.say(number, "bob", f"/maa approve {seen[:digits]} This very build.", at=moment(1))
     hub.record(number)
     forger.push(forger.commit([hub.world.tip("change/portal")], {APP: EVIL}), "change/portal")
     hub.record(number)
