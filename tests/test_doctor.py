@@ -884,6 +884,16 @@ def edited(name: str, old: str, new: str) -> dict[str, str | bytes | None]:
 
 
 GATE = f"maa-gitops/maa-gitops/.github/workflows/gate.yml@{COMMIT}"
+
+
+def test_where_trust_begins_is_pinned_in_the_workflows(hub: Hub) -> None:
+    """A new tenant's workflows cannot name their own commit; doctor reminds of the request that does."""
+    path = ".github/workflows/maa-complete.yml"
+    found = Ready(hub, {path: templates()[path].replace("__TRUSTED_START__", '""')}).doctor()
+    assert levels(found) == {"workflows": "warning"}
+    assert "maa-complete.yml do not pin where trust begins" in str(found)
+
+
 LINE = templates()[".github/workflows/maa-gate.yml"].splitlines().index(f"    uses: {GATE}") + 1
 AT = f".github/workflows/maa-gate.yml:{LINE}: "
 

@@ -28,6 +28,7 @@ _USES = re.compile(r"""(?:^|[\s{,"'])uses["']?\s*:\s*["']?([^\s"',}]*)""")
 _VERSION = re.compile(r"""(?:^|[\s{,"'])version["']?\s*:\s*["']?([^\s"',}]*)""")
 _PINNED = re.compile(r"\./\S+|[^@\s]+@[0-9a-f]{40}|docker://[^@\s]+@sha256:[0-9a-f]{64}")
 _OURS = re.compile(r"[^@\s]+/\.github/workflows/(?:complete|gate|nightly|record)\.yml@(?P<commit>[0-9a-f]{40})")
+_NO_START = re.compile(r"""^[ ]*trusted-start:[ ]*(?:""|'')?[ ]*$""", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+business justification[ \t:]*#*[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -62,7 +63,11 @@ def _workflows(repository: Repository, tree: str) -> Iterator[Check]:
     if missing:
         yield problem("workflows", f"{_FOLDER}/ lacks {', '.join(missing)}", _INIT)
     yield from (problem("workflows", text, _INIT) for text in loose)
-    if not missing and not loose:
+    trusting = [name for name, content in sorted(files.items()) if _NO_START.search(content)]
+    if trusting:
+        text = f"{', '.join(trusting)} do not pin where trust begins, so the oldest commit of the branch is taken"
+        yield warning("workflows", text, f"{_INIT}, in a clone whose maa.trustedStart is set")
+    if not missing and not loose and not trusting:
         yield ok("workflows", f"{len(files)} workflows, everything in them pinned by commit")
 
 
