@@ -15,11 +15,8 @@ from maa_gitops.record import Context, Draft, Line, event_facts, extend, good_pr
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import split_record_path
 from maa_gitops.workflow.clone import Clone
-from maa_gitops.workflow.publish import Move, publish
+from maa_gitops.workflow.publish import ATTEMPTS, Move, publish
 from maa_gitops.workflow.requests import Request, read_request
-
-ATTEMPTS = 8
-"""How often an act is tried again after somebody else was faster."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from maa_gitops.errors import NotAllowedError, RemoteError
 from maa_gitops.evaluate import completion_reasons
 from maa_gitops.history import judge
 from maa_gitops.model import Account, Action, ReasonCode, Status
-from maa_gitops.workflow.acts import ATTEMPTS, Actor, extended_record
+from maa_gitops.workflow.acts import Actor, extended_record
 from maa_gitops.workflow.clone import Clone
-from maa_gitops.workflow.publish import Move, publish
+from maa_gitops.workflow.publish import ATTEMPTS, Move, publish
 from maa_gitops.workflow.requests import Request, read_request
 
 

@@ -4,13 +4,35 @@ With a remote an act is one atomic push, and the clone's own branches follow whe
 branches here are the shared ones: a branch that is checked out moves together with its index and files, or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from maa_gitops.errors import MaaError, RepositoryError
+from maa_gitops.errors import MaaError, RemoteError, RepositoryError
 from maa_gitops.git import RefUpdate, Repository
 from maa_gitops.workflow import files
 from maa_gitops.workflow.clone import Clone
+
+ATTEMPTS = 8
+"""How often something is tried again after somebody else was faster."""
+
+T = TypeVar("T")
+
+
+def after_lost_races(reopen: Callable[[], Clone], clone: Clone, once: Callable[[Clone], T]) -> T:
+    """Do something with the clone; when somebody was faster, look again and do it anew.
+
+    Raises:
+        RemoteError: ``lostRace``, others were faster every time; or the remote failed or refused.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return once(clone)
+        except RemoteError as error:
+            if error.code != "lostRace":
+                raise
+        clone = reopen()
+    raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
 
 
 @dataclass(frozen=True, slots=True)

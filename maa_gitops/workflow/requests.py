@@ -106,15 +106,17 @@ def branch_of(clone: Clone, name: str) -> str:
     return found[0]
 
 
-def read_branch(clone: Clone, branch: str) -> Request:
+def read_branch(clone: Clone, branch: str, head: str | None = None) -> Request:
     """Read and evaluate the request of one change branch, whatever other branches map to its id.
+
+    ``head`` is another commit than the branch's own, one that nobody else has seen yet.
 
     Raises:
         NotAllowedError: ``noOpenRequest``, the branch is gone and nothing else is known of it.
     """
     name = request_id(branch)
     rivals = [other for other in branches_by_id(clone).get(name, []) if other != branch]
-    return read_request_at(clone, name, branch, clone.change_branches().get(branch), rivals=rivals)
+    return read_request_at(clone, name, branch, head or clone.change_branches().get(branch), rivals=rivals)
 
 
 def find_id(named: str) -> str:
@@ -278,17 +280,18 @@ def change_at(clone: Clone, commit: str) -> str | None:
     return change_digest(changes.changes, clone.tenant.settings.tenant)
 
 
-def lines_at(clone: Clone, commit: str, path: str) -> tuple[Line, ...]:
-    """The lines of a record as a commit has it; none if the commit or the record is not there."""
+def record_at(clone: Clone, commit: str, path: str) -> bytes:
+    """A record as a commit has it; nothing if the commit or the record is not there, or is too long for one.
+
+    Raises:
+        RepositoryError: ``malformedTree``, it cannot be told.
+    """
     if not clone.repository.has(commit):
-        return ()
-    try:
-        entry = clone.repository.entry(clone.tree(commit), path)
-    except RepositoryError:
-        return ()
+        return b""
+    entry = clone.repository.entry(clone.tree(commit), path)
     if entry is None or entry.is_folder or clone.repository.blob_size(entry.oid) > RECORD_LIMIT:
-        return ()
-    return read_record(clone.repository.blob(entry.oid))
+        return b""
+    return clone.repository.blob(entry.oid)
 
 
 def _foreign_records(changes: ChangeSet, own: str) -> list[Reason]:

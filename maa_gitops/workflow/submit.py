@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from maa_gitops.change import differences
-from maa_gitops.errors import NotAllowedError, RemoteError, RepositoryError
+from maa_gitops.errors import NotAllowedError, RepositoryError
 from maa_gitops.evaluate import evaluate
 from maa_gitops.git import Repository
 from maa_gitops.model import Action, Evaluation, Event, EventFact, ObjectId, ReasonCode, Status
@@ -12,10 +12,10 @@ from maa_gitops.record import Draft, extend
 from maa_gitops.record import read as read_record
 from maa_gitops.tenant import place
 from maa_gitops.tenant.paths import NAME, RESOURCES, RULE_FILES, RULE_FOLDERS
-from maa_gitops.workflow.acts import ATTEMPTS, Actor, dropped_note, refuse_bad_record, sound_beginning
+from maa_gitops.workflow.acts import Actor, dropped_note, refuse_bad_record, sound_beginning
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.joining import joined_head
-from maa_gitops.workflow.publish import Move, publish
+from maa_gitops.workflow.publish import Move, after_lost_races, publish
 from maa_gitops.workflow.requests import (
     Request,
     branches_by_id,
@@ -113,17 +113,14 @@ def submit(reopen: Callable[[], Clone], clone: Clone, branch: str, actor: Actor,
         NotAllowedError: it may not be submitted: with the reason's code.
         RemoteError: the remote failed or refused.
     """
-    for _ in range(ATTEMPTS):
-        head = clone.repository.ref(f"refs/heads/{branch}")
+
+    def once(now: Clone) -> Submitted:
+        head = now.repository.ref(f"refs/heads/{branch}")
         if head is None:
             raise RepositoryError(f"branch {branch} is gone")
-        try:
-            return _submit_once(clone, branch, head, actor, justification)
-        except RemoteError as error:
-            if error.code != "lostRace":
-                raise
-        clone = reopen()
-    raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
+        return _submit_once(now, branch, head, actor, justification)
+
+    return after_lost_races(reopen, clone, once)
 
 
 def _submit_once(clone: Clone, branch: str, head: str, actor: Actor, justification: str) -> Submitted:

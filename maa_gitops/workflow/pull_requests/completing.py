@@ -14,14 +14,14 @@ from maa_gitops.forges.github import APPROVAL
 from maa_gitops.git import Identity
 from maa_gitops.history import judge
 from maa_gitops.model import VETOES, ReasonCode, Status
-from maa_gitops.record import RECORD_LIMIT, read
-from maa_gitops.workflow.acts import ATTEMPTS, Actor, on_protected_branch, record_faults
+from maa_gitops.record import read
+from maa_gitops.workflow.acts import Actor, on_protected_branch, record_faults
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.complete import merge
-from maa_gitops.workflow.publish import Move, publish
+from maa_gitops.workflow.publish import Move, after_lost_races, publish
 from maa_gitops.workflow.pull_requests.judging import Judged, Verdict
 from maa_gitops.workflow.pull_requests.statements import Statement
-from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request, request_id
+from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request, record_at, request_id
 
 _COMMITS = 1000
 """Commits of a change branch in which a veto is looked for."""
@@ -60,21 +60,15 @@ def keep_vetoes(reopen: Reopen, clone: Clone, identity: Identity) -> tuple[Clone
 
 
 def _keep_veto(reopen: Reopen, clone: Clone, branch: str, identity: Identity) -> tuple[Clone, bool]:
-    for _ in range(ATTEMPTS):
-        if branch not in clone.change_branches():
-            return clone, False
-        move = _veto_move(clone, read_branch(clone, branch), identity)
+    def once(now: Clone) -> tuple[Clone, bool]:
+        there = branch in now.change_branches()
+        move = _veto_move(now, read_branch(now, branch), identity) if there else None
         if move is None:
-            return clone, False
-        try:
-            publish(clone, [move], f"maa: keep the veto on {branch}")
-        except RemoteError as error:
-            if error.code != "lostRace":
-                raise
-            clone = reopen()
-            continue
+            return now, False
+        publish(now, [move], f"maa: keep the veto on {branch}")
         return reopen(), True
-    raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
+
+    return after_lost_races(reopen, clone, once)
 
 
 def _veto_move(clone: Clone, request: Request, identity: Identity) -> Move | None:
@@ -100,14 +94,8 @@ def _veto_move(clone: Clone, request: Request, identity: Identity) -> Move | Non
 def _records_on(clone: Clone, request: Request) -> Iterator[bytes]:
     """The request's record as it is, and as the commits of its branch have had it."""
     yield request.record
-    seen = set()
-    for commit in clone.repository.commits_between(clone.good, request.head or clone.good)[:_COMMITS]:
-        entry = clone.repository.entry(clone.tree(commit), request.path)
-        if entry is None or entry.is_folder or entry.oid in seen:
-            continue
-        seen.add(entry.oid)
-        if clone.repository.blob_size(entry.oid) <= RECORD_LIMIT:
-            yield clone.repository.blob(entry.oid)
+    commits = clone.repository.commits_between(clone.good, request.head or clone.good)[:_COMMITS]
+    yield from {record_at(clone, commit, request.path) for commit in commits} - {request.record}
 
 
 def _up_to_veto(clone: Clone, request: Request, record: bytes) -> bytes:

@@ -7,11 +7,10 @@ counts in the end is judged in ``evaluate``, as for every event.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from maa_gitops.errors import NotAllowedError, RemoteError
+from maa_gitops.errors import NotAllowedError
 from maa_gitops.model import JUSTIFICATION_LIMIT, VETOES, Account, AccountKind, Action, Evidence, ReasonCode, Role
 from maa_gitops.record import is_evidence, prose_problem
 from maa_gitops.workflow.acts import (
-    ATTEMPTS,
     Actor,
     commit_record,
     extended_record,
@@ -19,10 +18,10 @@ from maa_gitops.workflow.acts import (
     publish_veto,
 )
 from maa_gitops.workflow.clone import Clone
-from maa_gitops.workflow.publish import Move
+from maa_gitops.workflow.publish import Move, after_lost_races
 from maa_gitops.workflow.pull_requests.statements import Statement, business_justification
 from maa_gitops.workflow.pull_requests.weighing import Heard, Meeting, Outcome, weigh
-from maa_gitops.workflow.requests import Request, branches_by_id, read_branch, read_request_at
+from maa_gitops.workflow.requests import Request, read_branch
 from maa_gitops.workflow.submit import is_open_round, prospect, refuse_submit, submitted_record
 
 
@@ -60,14 +59,7 @@ def record(reopen: Callable[[], Clone], clone: Clone, branch: str, meeting: Meet
         RemoteError: the remote failed or refused.
     """
     refuse_other_than_attestor(attestor.account)
-    for _ in range(ATTEMPTS):
-        try:
-            return _record_once(reopen, clone, branch, meeting, attestor)
-        except RemoteError as error:
-            if error.code != "lostRace":
-                raise
-        clone = reopen()
-    raise RemoteError("others were faster every time", retry=True, hint="try again in a moment", code="lostRace")
+    return after_lost_races(reopen, clone, lambda now: _record_once(reopen, now, branch, meeting, attestor))
 
 
 def _record_once(reopen: Callable[[], Clone], clone: Clone, branch: str, meeting: Meeting, attestor: Actor) -> Recorded:
@@ -134,8 +126,7 @@ def _signed(clone: Clone, request: Request, meeting: Meeting, statement: Stateme
         data = extended_record(clone, request, statement.action, actor, _notes(statement))
     message = f"{statement.action.value} {request.id}"
     commit = commit_record(clone, request.head, request.path, data, actor.identity, message)
-    rivals = [branch for branch in branches_by_id(clone).get(request.id, []) if branch != request.branch]
-    return read_request_at(clone, request.id, request.branch, commit, rivals=rivals)
+    return read_branch(clone, request.branch, commit) if request.branch is not None else request
 
 
 def _notes(statement: Statement) -> str | None:

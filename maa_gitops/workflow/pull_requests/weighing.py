@@ -12,11 +12,11 @@ from enum import StrEnum
 from maa_gitops.evaluate import covering_policies
 from maa_gitops.forges import PullRequest, User
 from maa_gitops.model import VETOES, Account, Action, Event, ReasonCode, Status, Tenant
-from maa_gitops.record import prose_problem
+from maa_gitops.record import prose_problem, read
 from maa_gitops.workflow.acts import act_refusal
 from maa_gitops.workflow.clone import Clone
 from maa_gitops.workflow.pull_requests.statements import BY_PUSH, SHORTEST_SUBMIT, Statement, business_justification
-from maa_gitops.workflow.requests import Request, change_at, lines_at
+from maa_gitops.workflow.requests import Request, change_at, record_at
 
 
 class Outcome(StrEnum):
@@ -301,7 +301,7 @@ def _of_another_submit(clone: Clone, request: Request, statement: Statement) -> 
         return None
     line = next(line for line in reversed(request.lines) if line.event == submit)
     if statement.commit is not None:
-        if line.raw in (known.raw for known in lines_at(clone, statement.commit, request.path)):
+        if line.raw in (known.raw for known in read(record_at(clone, statement.commit, request.path))):
             return None
         return ReasonCode.STALE_CHANGE, "the reviewed commit does not hold the submit that stands; review again"
     digits = statement.submit or ""
