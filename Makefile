@@ -14,6 +14,7 @@ demo: $(VENV)/.ready   ## the whole story, for real, in a throw-away folder
 	$(BIN)/maa demo
 
 test: $(VENV)/.ready   ## every test
+	.ci/servers
 	$(BIN)/pytest -q -n auto
 
 lint: $(VENV)/.ready
