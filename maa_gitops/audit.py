@@ -427,7 +427,7 @@ def _receipt_entry(receipt: Receipt) -> LogEntry:
 
 def _told(receipt: Receipt) -> str:
     """What an apply run came to."""
-    failed = {outcome.object: outcome.message for outcome in receipt.outcomes if outcome.outcome is Outcome.FAILED}
+    failed = {found.object: found.message for found in receipt.outcomes if found.outcome is not Outcome.APPLIED}
     count = len(receipt.outcomes) - len(failed)
     parts = [f"{receipt.target}: {count} applied, {len(receipt.failed)} failed"]
     parts += [f"{name}: {failed.get(name) or 'it is not at the state of the commit'}" for name in receipt.failed]

@@ -255,11 +255,15 @@ def matches(pattern: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ProfileType:
-    """A kind of resource: its name, its folder under ``resources/``, and a schema that ships or that the tenant has."""
+    """A kind of resource: its name, its folder under ``resources/``, and a schema that ships or that the tenant has.
+
+    ``graph`` tells where Microsoft Graph keeps its objects, as ``maa.yaml`` says it; empty: it does not.
+    """
 
     name: str
     folder: str
     schema: str | None = None
+    graph: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 BUILT_IN_TYPES = (ProfileType("app", "apps"), ProfileType("script", "scripts"))
@@ -268,11 +272,15 @@ BUILT_IN_TYPES = (ProfileType("app", "apps"), ProfileType("script", "scripts"))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A named place where approved changes are applied. ``options`` are the provider's own settings."""
+    """A named place where approved changes are applied.
+
+    ``options`` are the provider's own settings, ``types`` the profile types that the tenant defines.
+    """
 
     name: str
     provider: str
     options: Mapping[str, str] = field(default_factory=dict)
+    types: tuple[ProfileType, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,11 +414,15 @@ class Merge:
 
 
 class Outcome(StrEnum):
-    """How a merged request stands on one target."""
+    """How a merged request stands on one target.
+
+    ``awaitingNativeApproval``: the target has an approval of its own, and it has not been given yet.
+    """
 
     PENDING = "pending"
     APPLIED = "applied"
     FAILED = "failed"
+    AWAITING_NATIVE_APPROVAL = "awaitingNativeApproval"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Run as a program it kills apply runs: ``python -m tests.applying FOLDER`` copies
 step of a run, applies in the copy in a process of its own, and kills that at the step.
 """
 
+import copy
 import os
 import shutil
 import signal
@@ -15,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from maa_gitops.apply import Context, Deployer, Report, apply, drift, plan
+from maa_gitops.apply import Context, Deployer, Landed, Report, apply, drift, plan
 from maa_gitops.git import Identity, RefUpdate, Repository
 from maa_gitops.history import Memory, walk
 from maa_gitops.model import Target
-from maa_gitops.providers import DesiredObject, Provider, RemoteObject, open_provider
+from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Provider, Reach, RemoteObject, open_provider
 from maa_gitops.providers.local import LocalProvider
 from maa_gitops.signing import Signer
 
@@ -146,7 +147,7 @@ class World:
         *,
         wrap: "Callable[[Provider], Provider]" = lambda provider: provider,
         rebuild: bool = False,
-        requests: Mapping[str, Sequence[str]] | None = None,
+        requests: Mapping[str, Sequence[Landed]] | None = None,
     ) -> Report:
         """Apply the tip to the local tenant."""
         provider = self.provider()
@@ -228,6 +229,7 @@ class Wrapped:
     def __init__(self, provider: Provider, tell: Callable[[str], None]) -> None:
         self.provider = provider
         self.tell = tell
+        self.occasions: list[Occasion] = []
 
     @property
     def store(self) -> str:
@@ -245,6 +247,23 @@ class Wrapped:
     def objects(self) -> Mapping[str, RemoteObject]:
         """As the provider."""
         return self._called("objects", self.provider.objects)
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """As the provider."""
+        return self.provider.left_out()
+
+    def obstacle(self, remote: RemoteObject | None, desired: DesiredObject) -> str | None:
+        """As the provider."""
+        return self.provider.obstacle(remote, desired)
+
+    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
+        """As the provider."""
+        return self.provider.reach(assignments)
+
+    def on(self, occasion: Occasion) -> "Wrapped":
+        """As the provider, told of the calls as well."""
+        self.occasions.append(occasion)
+        return replace_provider(self, self.provider.on(occasion))
 
     def find(self, marker: str) -> str | None:
         """As the provider."""
@@ -275,6 +294,13 @@ class Wrapped:
         answer = call()
         self.tell(f"done {what}")
         return answer
+
+
+def replace_provider(wrapped: Wrapped, provider: Provider) -> Wrapped:
+    """The same wrapper around another provider; what it overrides stays overridden."""
+    other = copy.copy(wrapped)
+    other.provider = provider
+    return other
 
 
 # --- killing ---------------------------------------------------------------------------------------------------------

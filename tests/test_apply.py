@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maa_gitops import receipt
-from maa_gitops.apply import Report, applied, drift, outcome_reader, readable
+from maa_gitops.apply import Landed, Report, applied, drift, outcome_reader, readable
 from maa_gitops.apply import apply as apply_target
 from maa_gitops.apply.clone import only_run
 from maa_gitops.errors import NotAllowedError, RemoteError, RepositoryError
@@ -147,7 +147,8 @@ def test_several_requests_for_one_object_are_one_operation(world: World) -> None
     world.apply()
     world.commit({"resources/apps/portal.yaml": web_app("one")})
     world.commit({"resources/apps/portal.yaml": web_app("two")})
-    report = world.apply(1, requests={PORTAL: ["second", "first"], PAYROLL: ["other"]})
+    landed = {PORTAL: [Landed("second", "alice"), Landed("first", "alice")], PAYROLL: [Landed("other", "bob")]}
+    report = world.apply(1, requests=landed)
     assert [(one.object, one.requests) for one in report.objects] == [(PORTAL, ("first", "second"))]
     assert world.objects()[f"maa:contoso:{PORTAL}"].held.data["displayName"] == "two"
 
@@ -177,7 +178,7 @@ def test_a24_a_rename_moves_the_remote_object(world: World) -> None:
             "resources/scripts/rename-mac.sh": "#!/bin/sh\necho one\n",
         }
     )
-    report = world.apply(1, requests={PAYROLL: ["move"], "script/rename-mac": ["move"]})
+    report = world.apply(1, requests={PAYROLL: [Landed("move", "a")], "script/rename-mac": [Landed("move", "a")]})
     assert operations(report) == {"app/hr/payroll": "move applied", "script/rename-mac": "move applied"}
     assert {result.requests for result in report.objects} == {("move",)}
     objects = world.objects()

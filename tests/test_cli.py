@@ -21,18 +21,20 @@ OTHER = "resources/apps/other.yaml"
 
 
 def every_command() -> Iterator[str]:
-    """Every command by its words; the commands of a group by two."""
+    """Every command by its words; the commands of a group by two, and the group by one if it does something itself."""
     for name in [name for names in SECTIONS.values() for name in names]:
         command = cli.get_command(click.Context(cli), name)
         below = command.commands if isinstance(command, click.Group) else {}
-        yield from (f"{name} {inner}" for inner in below) if below else (name,)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield name
+        yield from (f"{name} {inner}" for inner in below)
 
 
 EVERY_COMMAND = list(every_command())
 DOCUMENTED = {
-    "init", "demo", "validate", "explain", "submit", "requests", "show", "diff", "approve", "reject", "withdraw",
-    "cancel", "check", "merge", "complete", "archive", "revert", "plan", "apply", "drift", "tenant", "verify", "audit",
-    "schema", "doctor", "github gate", "github record", "github complete", "github ruleset",
+    "init", "demo", "validate", "import", "explain", "submit", "requests", "show", "diff", "approve", "reject", "withdraw",
+    "cancel", "check", "merge", "complete", "archive", "revert", "plan", "apply", "drift", "tenant", "tenant serve",
+    "verify", "audit", "schema", "doctor", "lint", "github gate", "github record", "github complete", "github ruleset",
 }  # fmt: skip
 
 

@@ -96,9 +96,13 @@ def test_every_property_is_described(name: str) -> None:
 def test_e9_every_mapping_refuses_unknown_keys(name: str) -> None:
     """Whatever has properties is closed, but for the places that lead on to a closed form."""
     open_ones = [way for way, schema in _mappings(shipped_schema(name)) if "additionalProperties" not in schema]
-    assert [way for way in open_ones if not way.endswith("runSchedule")] == (
-        ["#"] if name in ("app", "event", "script") else []
+    leading_on = {"settings": "#/properties/targets/additionalProperties", "app": "#", "event": "#", "script": "#"}
+    assert {way for way in open_ones if not way.endswith("runSchedule")} == (
+        {leading_on[name]} if name in leading_on else set()
     )
+
+
+CONDITIONS = ("examples", "if", "then", "else", "allOf", "dependentSchemas")
 
 
 def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, Any]]:
@@ -108,7 +112,7 @@ def _properties(schema: Any, top: Any, way: str = "#") -> Iterator[tuple[str, An
             for name, inner in value.items():
                 target = top["$defs"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else {}
                 yield f"{way}/{name}", {**target, **inner}
-        if key not in ("examples", "if", "then", "else", "allOf"):
+        if key not in CONDITIONS:
             yield from _properties(value, top, f"{way}/{key}")
 
 
@@ -118,7 +122,7 @@ def _mappings(schema: Any, way: str = "#") -> Iterator[tuple[str, Any]]:
         if "properties" in schema and "type" in schema:
             yield way, schema
         for key, value in schema.items():
-            if key not in ("examples", "if", "then", "else", "allOf"):
+            if key not in CONDITIONS:
                 yield from _mappings(value, f"{way}/{key}")
 
 
@@ -163,22 +167,174 @@ def _is_required(schema: Any, example: Mapping[str, object], key: str) -> bool:
     return key in form["required"]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("id", "createdDateTime", "lastModifiedDateTime", "uploadState", "publishingState", "isAssigned"),
-        *("dependentAppCount", "supersedingAppCount", "supersededAppCount", "runSummary", "version"),
-        *("highestAvailableVersion", "isGlobalScript", "scriptContent", "fileName", "'@odata.type'"),
-    ],
+READ_ONLY = (
+    *("id", "createdDateTime", "lastModifiedDateTime", "uploadState", "publishingState", "isAssigned"),
+    *("dependentAppCount", "supersedingAppCount", "supersededAppCount", "runSummary", "version"),
+    *("highestAvailableVersion", "isGlobalScript", "scriptContent", "fileName", "@odata.type"),
 )
+
+
+@pytest.mark.parametrize("key", READ_ONLY)
 @pytest.mark.parametrize(
     ("name", "example"), [example for example in MAPPINGS if example.values[0] in ("app", "script")]
 )
 def test_read_only_properties_are_refused(name: str, example: dict[str, object], key: str) -> None:
     """What Graph only reports, or the tool derives, is no part of a resource."""
-    text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in example.items()) + f"{key}: x\n"
+    text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in example.items()) + f"'{key}': x\n"
     found = problems_of(text, shipped_schema(name))
     assert [problem[:3] for problem in found] == [(len(example) + 1, 1, "unknownKey")]
+
+
+# --- kinds of apps and scripts ---------------------------------------------------------------------------------------
+
+APP_KEYS = (
+    *("type", "displayName", "description", "publisher", "owner", "developer", "notes", "isFeatured", "informationUrl"),
+    *("privacyInformationUrl", "largeIcon", "roleScopeTagIds", "assignments", "adopt"),
+)
+SCRIPT_KEYS = ("type", "displayName", "description", "runAsAccount", "roleScopeTagIds", "assignments", "adopt")
+WINDOWS_KEYS = ("enforceSignatureCheck", "runAs32Bit")
+LINK = {"appUrl": "https://holidays.contoso.com"}
+SCREEN = {"fullScreenEnabled": True, "preComposedIconEnabled": True}
+
+# the properties that a kind must have, and those that it may have, beside the ones that all kinds share
+KINDS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "winGetApp": (
+        {"packageIdentifier": "9WZDNCRFJ3PZ", "installExperience": {"runAsAccount": "user"}},
+        {"manifestHash": "x"},
+    ),
+    "webApp": (LINK, {"useManagedBrowser": True}),
+    "windowsWebApp": (LINK, {}),
+    "macOSWebClip": (LINK, SCREEN),
+    "iosiPadOSWebClip": (
+        LINK,
+        {
+            **SCREEN,
+            "useManagedBrowser": False,
+            "ignoreManifestScope": True,
+            "targetApplicationBundleIdentifier": "com.microsoft.msedge",
+        },
+    ),
+    "officeSuiteApp": (
+        {"productIds": ["visioProRetail"], "officePlatformArchitecture": "x64", "updateChannel": "current"},
+        {
+            "updateVersion": "2310",
+            "targetVersion": "16.0.16924.20150",
+            "excludedApps": {"teams": True},
+            "localesToInstall": ["de-de"],
+            "autoAcceptEula": True,
+            "useSharedComputerActivation": False,
+            "shouldUninstallOlderVersionsOfOffice": True,
+            "installProgressDisplayLevel": "full",
+            "officeSuiteAppDefaultFileFormat": "officeOpenXMLFormat",
+            "officeConfigurationXml": "PGE+",
+        },
+    ),
+    "iosStoreApp": (
+        {"bundleId": "com.contoso.x", "applicableDeviceType": {"iPad": True, "iPhoneAndIPod": False}},
+        {
+            "appStoreUrl": "https://apps.apple.com/app/id1",
+            "minimumSupportedOperatingSystem": {"v26_0": True},
+            "appleDeviceAppDeliveryProtocolType": "declarativeDeviceManagement",
+        },
+    ),
+    "androidStoreApp": (
+        {"packageId": "com.contoso.x"},
+        {
+            "appStoreUrl": "https://play.google.com/store/apps/details?id=com.contoso.x",
+            "minimumSupportedOperatingSystem": {"v4_0_3": True},
+        },
+    ),
+    "windowsMicrosoftEdgeApp": ({}, {"channel": "beta", "displayLanguageLocale": "de-de"}),
+    "macOSMicrosoftEdgeApp": ({}, {"channel": "dev"}),
+    "macOSOfficeSuiteApp": ({}, {}),
+    "macOSMicrosoftDefenderApp": ({}, {}),
+    "deviceManagementScript": (
+        {"runAsAccount": "user", "scriptFile": "x.ps1"},
+        dict.fromkeys(WINDOWS_KEYS, True),
+    ),
+    "deviceShellScript": (
+        {"runAsAccount": "user", "scriptFile": "x.sh"},
+        {"blockExecutionNotifications": True, "executionFrequency": "PT1H", "retryCount": 3},
+    ),
+    "deviceHealthScript": (
+        {"runAsAccount": "user", "publisher": "Contoso", "detectionScriptFile": "x.detection.ps1"},
+        {
+            **dict.fromkeys(WINDOWS_KEYS, True),
+            "deviceHealthScriptType": "managedInstallerScript",
+            "remediationScriptFile": "x.remediation.ps1",
+        },
+    ),
+}
+
+
+def holder_of(kind: str) -> str:
+    """The name of the schema that has a kind."""
+    return "script" if kind.endswith("Script") else "app"
+
+
+def minimal(kind: str, **more: object) -> dict[str, object]:
+    """A document of a kind with as little as it may have, and what is added."""
+    return {"type": kind, "displayName": "x", **KINDS[kind][0], **more}
+
+
+def subjects_of(name: str, data: object) -> list[tuple[str, str]]:
+    """Code and subject of everything wrong with plain data under a shipped schema."""
+    return sorted((found.code, found.subject) for found in check_schema(document(as_yaml(data)), shipped_schema(name)))
+
+
+def test_the_kinds_are_those_of_the_schemas() -> None:
+    """The table misses none of them."""
+    schemas: tuple[Any, ...] = (shipped_schema("app"), shipped_schema("script"))
+    assert sorted(KINDS) == sorted(kind for schema in schemas for kind in schema["properties"]["type"]["enum"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_has_its_own_properties_and_the_shared_ones(kind: str) -> None:
+    """No more and no less than Graph lets one write, and the least that is asked for is enough."""
+    needed, optional = KINDS[kind]
+    shared = SCRIPT_KEYS if holder_of(kind) == "script" else APP_KEYS
+    form: Any = shipped_schema(holder_of(kind))
+    assert set(form["$defs"][kind]["properties"]) == {*shared, *needed, *optional}
+    assert subjects_of(holder_of(kind), minimal(kind)) == []
+    assert subjects_of(holder_of(kind), minimal(kind, **optional)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_e9_a_kind_refuses_what_is_another_kinds_or_only_reported(kind: str) -> None:
+    """A property of another kind, one that Graph only reports and one that nobody knows are unknown keys."""
+    own = {key for part in KINDS[kind] for key in part} | {*APP_KEYS, *SCRIPT_KEYS}
+    foreign = {key: value for parts in KINDS.values() for part in parts for key, value in part.items()}
+    strange = {key: value for key, value in foreign.items() if key not in own}
+    strange |= dict.fromkeys((*READ_ONLY, "aKeyThatNobodyKnows"), "x")
+    if holder_of(kind) == "app":
+        strange |= {"runAsAccount": "user"}
+    found = subjects_of(holder_of(kind), minimal(kind, **strange))
+    assert found == sorted(("unknownKey", f"/{key}") for key in strange)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_take_an_object_over(kind: str) -> None:
+    """``adopt`` has an id for each target, and at least one."""
+    adopted = {"intune": "0177548a-548a-0177-8a54-77018a547701", "test": "x" * 256}
+    assert subjects_of(holder_of(kind), minimal(kind, adopt=adopted)) == []
+    for wrong in ("", "x" * 257, "a\nb", "a\n", "a\tb"):
+        found = subjects_of(holder_of(kind), minimal(kind, adopt={"intune": wrong}))
+        assert found == [("invalidValue", "/adopt/intune")]
+    assert subjects_of(holder_of(kind), minimal(kind, adopt={})) == [("invalidValue", "/adopt")]
+    assert subjects_of(holder_of(kind), minimal(kind, adopt={"a/b": "x"})) == [("invalidKey", "/adopt/a~1b")]
+
+
+def test_a_target_is_one_thing_and_a_filter_narrows_what_is_included() -> None:
+    """Exactly one of the four, wherever assignments stand; a filter beside any of them but ``excludeGroup``."""
+    parts: dict[str, object] = {"group": "A", "excludeGroup": "B", "allDevices": True, "allUsers": True}
+    narrowed = {"filter": {"name": "Owned by Contoso", "mode": "exclude"}}
+    ways = [dict(chosen) for size in range(len(parts) + 1) for chosen in combinations(parts.items(), size)]
+    for target in (way | added for way in ways for added in ({}, narrowed)):
+        fine = len(target.keys() & parts.keys()) == 1 and not {"excludeGroup", "filter"} <= target.keys()
+        app, script = {"intent": "required", "target": target}, {"target": target}
+        assert (subjects_of("app", minimal("winGetApp", assignments=[app])) == []) is fine
+        assert (subjects_of("script", minimal("deviceShellScript", assignments=[script])) == []) is fine
+        assert (subjects_of("assignments", [app]) == subjects_of("assignments", [script]) == []) is fine
 
 
 # --- what the schemas say --------------------------------------------------------------------------------------------
@@ -209,16 +365,29 @@ BRANCH = "expected a branch name like main or release/2026"
 ROLES = "expected one of intuneServiceAdministrator, globalAdministrator, deployer, attestor"
 KEY = "expected an SSH public key in one line, as in a .pub file"
 PATTERN = "expected a pattern of letters, digits, '.', '_', '-', '/' and '*'"
-APPS = "expected one of winGetApp, webApp, officeSuiteApp, iosStoreApp, androidStoreApp"
+APPS = (
+    "expected one of winGetApp, webApp, officeSuiteApp, iosStoreApp, androidStoreApp, windowsWebApp, macOSWebClip, "
+    "iosiPadOSWebClip, windowsMicrosoftEdgeApp, macOSMicrosoftEdgeApp, macOSOfficeSuiteApp, macOSMicrosoftDefenderApp"
+)
 INTENTS = "expected one of available, required, uninstall, availableWithoutEnrollment"
 SCHEDULES = ", ".join(f"deviceHealthScript{kind}Schedule" for kind in ("Daily", "Hourly", "RunOnce"))
 SCHEMA_FILE = "expected a file like schemas/compliance-policy.schema.json"
 TIME = "expected a time in UTC like 2026-11-23T10:00:00Z"
 BESIDE = "expected a file beside this one, like set-time-zone.ps1"
 WEB_APP_KEYS = (
-    "appUrl, assignments, description, developer, displayName, informationUrl, isFeatured, largeIcon, notes, owner, "
-    "privacyInformationUrl, publisher, …"
+    "adopt, appUrl, assignments, description, developer, displayName, informationUrl, isFeatured, largeIcon, notes, "
+    "owner, privacyInformationUrl, …"
 )
+
+ENTRA = "7a3e9c52-1d84-4f06-b6a9-0c5d2e7f4813"
+GUID = "expected a GUID: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12"
+GRAPH_KEYS = "clientId, credential, nativeApproval, provider, tenantId, url"
+CREDENTIALS = "githubOidc, clientSecret, clientCertificate, managedIdentity, azureCli"
+GRAPH_URL = (
+    "expected https://graph.microsoft.com/beta, the same of graph.microsoft.us, dod-graph.microsoft.us or "
+    "microsoftgraph.chinacloudapi.cn, or http://127.0.0.1:PORT/beta"
+)
+PROPERTY = "expected the name of a property: a letter, then letters, digits and '_' (at most 128)"
 
 # the schema, a document, and its problems as line:column code message
 REFUSED: list[tuple[str, str, list[str]]] = [
@@ -250,6 +419,63 @@ REFUSED: list[tuple[str, str, list[str]]] = [
         [
             f"5:3 invalidKey targets: {NAME}, found 'Local'",
             "6:6 missingKey targets.b: key 'provider' is missing",
+        ],
+    ),
+    (
+        "settings",
+        SETTINGS
+        + """targets:
+  a: {provider: local, tenantId: x}
+  b: {provider: graph}
+  c: {provider: graph, tenantId: contoso, path: x}
+  d: {provider: grpah, tenantId: x}
+""",
+        [
+            "5:24 unknownKey targets.a: unknown key 'tenantId'; expected one of path, provider",
+            "6:6 missingKey targets.b: key 'tenantId' is missing",
+            f"7:34 invalidValue targets.c.tenantId: {GUID}, found 'contoso'",
+            f"7:43 unknownKey targets.c: unknown key 'path'; expected one of {GRAPH_KEYS}",
+            "8:17 invalidValue targets.d.provider: expected one of local, graph, found 'grpah'",
+        ],
+    ),
+    (
+        "settings",
+        SETTINGS
+        + f"""targets:
+  a:
+    provider: graph
+    tenantId: {ENTRA}
+    clientId: {ENTRA}0
+    credential: password
+    nativeApproval: none
+    url: https://graph.microsoft.com/v1.0
+""",
+        [
+            f"8:15 invalidValue targets.a.clientId: {GUID}, found '{ENTRA}0'",
+            f"9:17 invalidValue targets.a.credential: expected one of {CREDENTIALS}, found 'password'",
+            "10:21 invalidValue targets.a.nativeApproval: expected one of handshake, excluded, found 'none'",
+            f"11:10 invalidValue targets.a.url: {GRAPH_URL}, found 'https://graph.microsoft.com/v1.0'",
+        ],
+    ),
+    (
+        "settings",
+        SETTINGS
+        + """profileTypes:
+  a: {folder: a, graph: {}}
+  b: {folder: b, graph: deviceManagement/x}
+  c:
+    folder: c
+    graph: {path: deviceManagement/x,nameProperty: a b,update: POST,expand: [a,a],readOnly: x,immutable: [1],assign: x}
+""",
+        [
+            "5:25 missingKey profileTypes.a.graph: key 'path' is missing",
+            "6:25 invalidValue profileTypes.b.graph: expected a mapping, found 'deviceManagement/x'",
+            f"9:52 invalidValue profileTypes.c.graph.nameProperty: {PROPERTY}, found 'a b'",
+            "9:64 invalidValue profileTypes.c.graph.update: expected one of PATCH, PUT, found 'POST'",
+            "9:80 invalidValue profileTypes.c.graph.expand[1]: 'a' is listed twice",
+            "9:93 invalidValue profileTypes.c.graph.readOnly: expected a list, found 'x'",
+            "9:107 invalidValue profileTypes.c.graph.immutable[0]: expected a string, found 1: quote it",
+            "9:110 unknownKey profileTypes.c.graph: unknown key 'assign'; did you mean 'assignProperty'?",
         ],
     ),
     (
@@ -362,13 +588,42 @@ REFUSED: list[tuple[str, str, list[str]]] = [
         [
             f"6:12 invalidValue assignments[0].intent: {INTENTS}, found 'requierd'",
             "7:3 missingKey assignments[1]: key 'intent' is missing",
-            "7:11 invalidValue assignments[1].target: has 2 keys, expected at most 1",
+            "7:22 unknownKey assignments[1].target: key 'allUsers' is not allowed here",
             "8:30 invalidValue assignments[2].target: has 0 keys, expected at least 1",
             "9:43 invalidValue assignments[3].target.allDevices: expected exactly true, found false",
             "10:42 unknownKey assignments[4]: unknown key 'settings'; expected one of intent, target",
             "11:31 unknownKey assignments[5].target: unknown key 'groupId'; did you mean 'group'?",
         ],
     ),
+    (
+        "app",
+        WEB_APP
+        + """assignments:
+- {intent: required, target: {excludeGroup: A, filter: {name: F, mode: include}}}
+- {intent: required, target: {filter: {name: F, mode: include}}}
+- {intent: required, target: {group: A, filter: {mode: only, id: x}}}
+- {intent: required, target: {allDevices: true, filter: F}}
+""",
+        [
+            "6:48 unknownKey assignments[0].target: key 'filter' is not allowed here",
+            "7:30 missingKey assignments[1].target: key 'group' is missing",
+            "8:49 missingKey assignments[2].target.filter: key 'name' is missing",
+            "8:56 invalidValue assignments[2].target.filter.mode: expected one of include, exclude, found 'only'",
+            "8:62 unknownKey assignments[2].target.filter: unknown key 'id'; expected one of mode, name",
+            "9:57 invalidValue assignments[3].target.filter: expected a mapping, found 'F'",
+        ],
+    ),
+    (
+        "app",
+        WIN_GET + "adopt: {Intune: a, local: '', test: 7}\n",
+        [
+            f"7:9 invalidKey adopt: {NAME}, found 'Intune'",
+            "7:27 invalidValue adopt.local: expected an id without control characters, found ''",
+            "7:37 invalidValue adopt.test: expected a string, found 7: quote it",
+        ],
+    ),
+    ("script", SCRIPT + "adopt: {}\n", ["5:8 invalidValue adopt: has 0 keys, expected at least 1"]),
+    ("script", SCRIPT + "adopt: x\n", ["5:8 invalidValue adopt: expected a mapping, found 'x'"]),
     (
         "app",
         WIN_GET
@@ -433,6 +688,119 @@ def test_e9_what_a_schema_refuses_is_told_where_and_why(name: str, text: str, ex
     """Each row has exactly these problems, all at once and sorted."""
     found = problems_of(text, shipped_schema(name))
     assert [f"{line}:{column} {code} {message}" for line, column, code, message in found] == expected
+
+
+def graph_target(**options: object) -> dict[str, object]:
+    """Settings with one target that is reached through Graph."""
+    target = {"provider": "graph", "tenantId": ENTRA, **options}
+    return {"version": 1, "tenant": "contoso", "protectedBranch": "main", "targets": {"intune": target}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tenantId": ENTRA.upper(), "clientId": ENTRA},
+        *({"credential": credential} for credential in CREDENTIALS.split(", ")),
+        {"nativeApproval": "excluded"},
+        {"nativeApproval": "handshake"},
+    ],
+)
+def test_a_graph_target_needs_its_tenant_only(options: dict[str, object]) -> None:
+    """Application, credential and native approval have defaults."""
+    assert subjects_of("settings", graph_target(**options)) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://graph.microsoft.com/beta",
+        "https://graph.microsoft.us/beta",
+        "https://dod-graph.microsoft.us/beta",
+        "https://microsoftgraph.chinacloudapi.cn/beta",
+        "http://127.0.0.1:8080/beta",
+        "http://localhost/beta",
+        "http://[::1]:65535/beta",
+    ],
+)
+def test_graph_is_where_microsoft_has_it_or_on_this_machine(url: str) -> None:
+    """The clouds of Microsoft, and loopback, where nothing is encrypted."""
+    assert subjects_of("settings", graph_target(url=url)) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://graph.microsoft.com.evil.example/beta",
+        "https://graph.microsoft.com@evil.example/beta",
+        "https://alice@graph.microsoft.com/beta",
+        "https://graph.microsoft.com:8443/beta",
+        "https://evil.example/graph.microsoft.com/beta",
+        "https://evil.example#https://graph.microsoft.com/beta",
+        "https://evilgraph.microsoft.com/beta",
+        "https://graphXmicrosoft.com/beta",
+        "https://graph.microsoft.cn/beta",
+        "https://dod-graph.microsoft.com/beta",
+        "https://graph.microsoft.com/beta/",
+        "https://graph.microsoft.com/beta\n",
+        "https://graph.microsoft.com/beta?x=https://graph.microsoft.com/beta",
+        "https://graph.microsoft.com/v1.0",
+        "https://graph.microsoft.com",
+        "https://graph.microsoft.com/../beta",
+        "HTTPS://GRAPH.MICROSOFT.COM/beta",
+        "http://graph.microsoft.com/beta",
+        "https://127.0.0.1/beta",
+        "http://127.0.0.1.evil.example/beta",
+        "http://127.0.0.1@evil.example/beta",
+        "http://127.0.0.1:80@evil.example/beta",
+        "http://127.0.0.2/beta",
+        "http://127.1/beta",
+        "http://0.0.0.0/beta",
+        "http://localhost.evil.example/beta",
+        "http://localhost:/beta",
+        "http://localhost:080/beta",
+        "http://[::1].evil.example/beta",
+        "http://[::ffff:1.2.3.4]/beta",
+        "file:///beta",
+        "",
+    ],
+)
+def test_graph_is_nowhere_else(url: str) -> None:
+    """An address that only looks like Graph's, or is not encrypted, never gets a token."""
+    assert subjects_of("settings", graph_target(url=url)) == [("invalidValue", "/targets/intune/url")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/", "/deviceManagement", "deviceManagement/", "a//b", "..", "a/../b", "./a", "a.b", "a?b", "a#b", "a b"),
+        *("a%2fb", "a\\b", "https://evil.example", "a/b('c')", "a/\u00e9", "a\n", "deviceManagement/" + "a" * 240),
+        *("groups", "users", "deviceManagement", "deviceManagementX/a", "DeviceManagement/a", "deviceManagement/a/"),
+    ],
+)
+def test_the_place_of_a_profile_type_stays_below_graphs_address(path: str) -> None:
+    """A path has plain segments only, so nothing leads out of it and nothing is asked along."""
+    types = {"terms": {"folder": "terms", "graph": {"path": path}}}
+    settings = {**graph_target(), "profileTypes": types}
+    assert subjects_of("settings", settings) == [("invalidValue", "/profileTypes/terms/graph/path")]
+
+
+@pytest.mark.parametrize(
+    ("expand", "fine"),
+    [
+        (["settings"], True),
+        (["scheduledActionsForRule($expand=scheduledActionConfigurations)", "settings"], True),
+        (["settings,assignments"], False),
+        (["settings&$filter=x"], False),
+        (["settings($filter=x)"], False),
+        (["a($expand=b($expand=c))"], False),
+        ([""], False),
+    ],
+)
+def test_what_is_read_along_is_a_navigation_property(expand: list[str], fine: bool) -> None:
+    """Nothing else of a query can be said there."""
+    types = {"terms": {"folder": "terms", "graph": {"path": "deviceManagement/termsAndConditions", "expand": expand}}}
+    assert (subjects_of("settings", {**graph_target(), "profileTypes": types}) == []) is fine
 
 
 def example(name: str, action: str) -> dict[str, Any]:
@@ -506,6 +874,28 @@ def test_a_first_receipt_names_no_previous_one() -> None:
     }
     found = check_schema(document(as_yaml(wrong)), shipped_schema("receipt"))
     assert [problem.subject for problem in found] == ["/outcomes/0/outcome", "/failed/0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "subjects"),
+    [
+        ({}, []),
+        ({"outcome": "waiting"}, ["/outcomes/0/outcome"]),
+        ({"approval": {}}, ["/outcomes/0/approval/call", "/outcomes/0/approval/code"]),
+        ({"approval": "x"}, ["/outcomes/0/approval"]),
+        ({"approval": {"code": "x" * 64, "call": "sha256:" + "0" * 64}}, []),
+        ({"approval": {"code": "x" * 65, "call": "sha256:" + "0" * 64}}, ["/outcomes/0/approval/code"]),
+        ({"approval": {"code": "a b", "call": "0" * 64}}, ["/outcomes/0/approval/call", "/outcomes/0/approval/code"]),
+        ({"approval": {"code": "", "call": "sha256:" + "0" * 64}}, ["/outcomes/0/approval/code"]),
+        ({"approval": {"code": "x", "call": "sha256:" + "0" * 64, "by": "bob"}}, ["/outcomes/0/approval/by"]),
+    ],
+)
+def test_a_receipt_tells_what_waits_in_intune(change: dict[str, object], subjects: list[str]) -> None:
+    """The code of the request there and the digest of the call, and nothing else."""
+    receipt = next(value for value in examples_of("receipt") if "approval" in value["outcomes"][0])
+    outcome = {**receipt["outcomes"][0], **change}
+    found = subjects_of("receipt", {**receipt, "outcomes": [outcome]})
+    assert [subject for _, subject in found] == subjects
 
 
 # --- JSON Schema in general ------------------------------------------------------------------------------------------

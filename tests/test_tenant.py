@@ -16,6 +16,7 @@ from tests.support import access_policy, account, app, group, settings
 TYPES = (*BUILT_IN_TYPES, ProfileType("compliancePolicy", "compliance-policies"))
 
 LONG = "a" * 64
+MOBILE_APPS = "deviceAppManagement/mobileapps"  # Graph does not mind the case
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,27 @@ def test_the_usual_tenant_has_no_problems(bench: Bench) -> None:
             [("maa.yaml", 7, 18, "sharedFolder", "error")],
         ),
         (
+            {"maa.yaml": settings(f"profileTypes:\n  mine: {{folder: mine, graph: {{path: {MOBILE_APPS}}}}}\n")},
+            [("maa.yaml", 7, 38, "sharedPlace", "error")],
+        ),
+        (
+            {
+                "maa.yaml": settings(
+                    "profileTypes:\n  a: {folder: a, graph: {path: deviceManagement/x}}\n  b: {folder: b, "
+                    "graph: {path: deviceManagement/X}}\n"
+                )
+            },
+            [("maa.yaml", 8, 32, "sharedPlace", "error")],
+        ),
+        (
+            {
+                "maa.yaml": settings(
+                    "profileTypes:\n  a: {folder: a, graph: {path: deviceManagement/x, markerProperty: displayName}}\n"
+                )
+            },
+            [("maa.yaml", 7, 68, "sharedProperty", "error")],
+        ),
+        (
             {"maa.yaml": settings("profileTypes:\n  role: {folder: roles, schema: schemas/role.schema.json}\n")},
             [("schemas/role.schema.json", 0, 0, "missingDocument", "error")],
         ),
@@ -321,6 +343,19 @@ def test_a_types_own_schema_is_held(bench: Bench) -> None:
     assert bench.everything({**files, "resources/roles/x.yaml": "displayName: X\n"}) == ()
     broken = {**files, "schemas/role.schema.json": '{"$ref": "https://example.com/x.json"}'}
     assert [p.code for p in bench.rules(broken)] == ["invalidSchema"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_resource_of_a_types_own_may_adopt(bench: Bench, closed: bool) -> None:
+    """Whatever its own schema says: what is adopted is no property of the object, and its form is held."""
+    text = settings("profileTypes:\n  role: {folder: roles, schema: schemas/role.schema.json}\n")
+    open_schema = '{"type": "object", "properties": {"displayName": {"type": "string"}}}'
+    schema = open_schema.replace("}}}", '}}, "additionalProperties": false}') if closed else open_schema
+    files = {"maa.yaml": text, "schemas/role.schema.json": schema}
+    adopted = {**files, "resources/roles/x.yaml": "displayName: X\nadopt: {local: a-1}\n"}
+    assert bench.everything(adopted) == ()
+    wrong = {**files, "resources/roles/x.yaml": "displayName: X\nadopt: {LOCAL: a-1}\n"}
+    assert [problem.code for problem in bench.everything(wrong)] == ["invalidKey"]
 
 
 def test_broken_rules_do_not_hide_broken_resources(bench: Bench) -> None:

@@ -11,8 +11,8 @@ from maa_gitops.apply.clone import refuse_rollback
 from maa_gitops.errors import MaaError, NotAllowedError, RemoteError, RepositoryError
 from maa_gitops.git import Identity, Repository
 from maa_gitops.history import History, chain
-from maa_gitops.model import ObjectId, TargetOutcome, Tenant
-from maa_gitops.providers import takes
+from maa_gitops.model import ObjectId, Outcome, TargetOutcome, Tenant
+from maa_gitops.providers import Reach, takes
 from maa_gitops.receipt import BRANCH_PREFIX, Applied, AppliedOperation, Receipt
 from maa_gitops.tenant import load_tenant
 from maa_gitops.tenant.paths import RESOURCES, SETTINGS
@@ -92,12 +92,22 @@ class Deployer:
 
 
 @dataclass(frozen=True, slots=True)
+class Landed:
+    """A merged request: its id, the accounts of who asked and of those who approved."""
+
+    id: str
+    requestor: str
+    approvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectResult:
     """One object of a plan, a run or a drift report.
 
-    ``requests`` are the ids of the merged requests that led there. ``outcome`` is None in a plan, applied or failed
-    after a run; a drift report has changed, missing or foreign, and the operation that somebody did around the gate.
-    ``text`` is the difference, readable, from what is there to what is to be; of drift, to what is there.
+    ``requests`` are the ids of the merged requests that led there. ``outcome`` is None in a plan; applied, failed or
+    awaitingNativeApproval after a run; a drift report has changed, missing or foreign, and the operation that somebody
+    did around the gate. ``text`` is the difference, readable, from what is there to what is to be; of drift, to what
+    is there. ``reach`` tells how many are in what it is assigned to, or was.
     """
 
     object: str
@@ -106,6 +116,7 @@ class ObjectResult:
     outcome: str | None = None
     message: str | None = None
     text: str = ""
+    reach: tuple[Reach, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,9 @@ class Report:
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
         """The objects that a run could not bring to their state, or a plan knows that it could not."""
-        return tuple(found for found in self.objects if found.outcome == "failed")
+        return tuple(
+            found for found in self.objects if found.outcome in (Outcome.FAILED, Outcome.AWAITING_NATIVE_APPROVAL)
+        )
 
 
 def applied(context: Context, target: str) -> Applied:

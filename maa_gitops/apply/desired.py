@@ -11,6 +11,9 @@ from maa_gitops.providers import DesiredObject
 from maa_gitops.tenant import Kind, Rules, load, place, read_resource, rules_of
 from maa_gitops.tenant.resources import resource_paths
 
+ADOPT = "adopt"
+"""The key under which a document names the objects that it takes over."""
+
 _FILE = "File"
 _CONTENT = "Content"
 
@@ -51,7 +54,15 @@ def _line(path: str, entry: Entry) -> bytes:
     return f"{entry.mode} {entry.oid} {path}\0".encode("utf-8", "surrogateescape")
 
 
-def desired_object(resources: Resources, governed: ObjectId) -> DesiredObject:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An object that a target should have, and the ids of those that exist already, by target."""
+
+    state: DesiredObject
+    adopt: Mapping[str, str]
+
+
+def desired_object(resources: Resources, governed: ObjectId) -> Wanted:
     """Read the object that a target should have: a key ``scriptFile`` becomes ``scriptContent``, the file's text.
 
     Raises:
@@ -66,10 +77,14 @@ def desired_object(resources: Resources, governed: ObjectId) -> DesiredObject:
     folder = document.path.rpartition("/")[0]
     beside = {path.removeprefix(folder + "/"): entry for path, entry in files.items() if path != document.path}
     _take_in(resources.repository, governed, data, beside)
+    adopt = data.pop(ADOPT, {})
     assignments = data.pop("assignments", [])
     if not isinstance(assignments, list) or not all(isinstance(found, dict) for found in assignments):
         raise _broken(governed, f"{document.path}: assignments is no list of mappings")
-    return DesiredObject(governed.type, data, tuple(assignments))
+    if not isinstance(adopt, dict):
+        raise _broken(governed, f"{document.path}: {ADOPT} is no mapping of targets to ids")
+    state = DesiredObject(governed.type, data, tuple(assignments))
+    return Wanted(state, {str(target): str(found) for target, found in adopt.items()})
 
 
 def _take_in(repository: Repository, governed: ObjectId, data: dict[str, object], beside: Mapping[str, Entry]) -> None:

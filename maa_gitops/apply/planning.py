@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from maa_gitops import receipt
-from maa_gitops.apply.context import Context, ObjectResult, Report, applied
+from maa_gitops.apply.context import Context, Landed, ObjectResult, Report, applied
 from maa_gitops.apply.desired import Resources, desired_object, resources_of
+from maa_gitops.apply.identity import Found, Remotes, object_id, remotes_of
 from maa_gitops.apply.readable import difference
 from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.model import ObjectId, Target
-from maa_gitops.providers import DesiredObject, Provider, RemoteObject
+from maa_gitops.providers import DesiredObject, Provider, Reach, RemoteObject
 from maa_gitops.receipt import Applied, AppliedObject, AppliedOperation
 
 NO_COPY = "this clone has no copy of the local tenant; `maa apply` rebuilds it"
@@ -22,6 +23,7 @@ class Planned:
 
     ``desired`` is None where it goes away, ``remote`` where nothing is there. Of a move ``source`` is the object that
     it was. With a ``problem`` nothing can be done; ``files`` is the digest of its files, None where it goes away.
+    ``reach`` tells, of what it is assigned to after and was before, how many are in it.
     """
 
     governed: ObjectId
@@ -31,6 +33,7 @@ class Planned:
     remote: RemoteObject | None = None
     source: ObjectId | None = None
     problem: str | None = None
+    reach: tuple[Reach, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,11 +56,11 @@ def plan(
     provider: Provider,
     *,
     tree: str | None = None,
-    requests: Mapping[str, Sequence[str]] | None = None,
+    requests: Mapping[str, Sequence[Landed]] | None = None,
 ) -> Report:
     """Show what applying would do: the good tip, or another tree in its place (that of completing a request, say).
 
-    ``requests`` are the ids of merged requests that led to an object's state, by object.
+    ``requests`` are the merged requests that led to an object's state, by object.
 
     Raises:
         NotAllowedError: no tree is given and the tip is not good.
@@ -67,7 +70,7 @@ def plan(
     if tree is None:
         context.refuse_bad_tip()
         tree = context.repository.commit(context.history.tip).tree
-    found = plan_objects(context, provider, applied(context, target.name), tree)
+    found = plan_objects(context, target, provider, applied(context, target.name), tree)
     results = [
         shown(planned, requests, outcome="failed" if planned.problem else None, message=planned.problem)
         for planned in found.objects
@@ -76,16 +79,16 @@ def plan(
     return Report(target.name, context.history.tip, sorted_results(results), found.message)
 
 
-def plan_objects(context: Context, provider: Provider, before: Applied, tree: str) -> Plan:
+def plan_objects(context: Context, target: Target, provider: Provider, before: Applied, tree: str) -> Plan:
     """Compare the resources of a tree with what the target last received and with what it really has."""
     baseline, message = baseline_of(context, provider, before)
     resources = resources_of(context.repository, tree)
-    remotes = by_marker(provider.objects())
-    comparison = _Comparison(resources, baseline, provider, remotes, context.tenant.settings.tenant)
+    remotes = remotes_of(context.tenant.settings.tenant, provider.objects())
+    comparison = _Comparison(resources, baseline, provider, remotes, target.name)
     known = {*resources.files, *map(object_id, baseline)}
     found = [comparison.planned(governed) for governed in sorted(known) if provider.takes(governed.type)]
-    objects = _with_moves([planned for planned in found if planned is not None])
-    return Plan(tuple(objects), baseline, message)
+    objects = _with_moves(_with_adoptions([planned for planned in found if planned is not None]))
+    return Plan(tuple(_finished(planned, provider) for planned in objects), baseline, message)
 
 
 def baseline_of(
@@ -100,32 +103,6 @@ def baseline_of(
     return {}, NO_COPY
 
 
-def marker(tenant: str, name: str) -> str:
-    """The mark that an object of a tenant bears on every target; the name is ``type/name``."""
-    return f"maa:{tenant}:{name}"
-
-
-def object_id(name: str) -> ObjectId:
-    """An object by its name, ``type/name``."""
-    profile_type, _, rest = name.partition("/")
-    return ObjectId(profile_type, rest)
-
-
-def by_marker(objects: Mapping[str, RemoteObject]) -> dict[str, list[RemoteObject]]:
-    """The objects of a target that bear a mark, by it."""
-    found: dict[str, list[RemoteObject]] = {}
-    for remote in objects.values():
-        if remote.marker is not None:
-            found.setdefault(remote.marker, []).append(remote)
-    return found
-
-
-def ambiguity(remotes: Iterable[RemoteObject]) -> str | None:
-    """Say that several objects bear one mark; None: they do not."""
-    ids = sorted(remote.remote_id for remote in remotes)
-    return f"several objects of the target bear its mark, {', '.join(ids)}; delete the wrong ones" if ids[1:] else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     """One tree, what was last received and what is there, to compare object by object."""
@@ -133,31 +110,45 @@ class _Comparison:
     resources: Resources
     baseline: Mapping[str, AppliedObject]
     provider: Provider
-    remotes: Mapping[str, Sequence[RemoteObject]]
-    tenant: str
+    remotes: Remotes
+    target: str
 
     def planned(self, governed: ObjectId) -> Planned | None:
         """What has to be done to an object; None: nothing, and nothing new is known of it."""
-        remotes = self.remotes.get(marker(self.tenant, str(governed)), ())
-        remote = remotes[0] if remotes else None
         received = self.baseline.get(str(governed))
+        found = self.remotes.of(str(governed), received)
         files = self.resources.files.get(governed)
-        problem = ambiguity(remotes)
-        if problem is not None:
-            return Planned(governed, AppliedOperation.NONE, files, problem=problem)
+        if found.problem is not None:
+            return Planned(governed, AppliedOperation.NONE, files, problem=found.problem)
         if files is None:
-            operation = AppliedOperation.DELETE if remote is not None else AppliedOperation.NONE
-            return Planned(governed, operation, remote=remote)
-        if received and remote and (received.files, received.digest) == (files, remote.held.digest):
-            return None if received.remote_id == remote.remote_id else self._compared(governed, files, remote)
-        return self._compared(governed, files, remote)
+            operation = AppliedOperation.DELETE if found.remote is not None else AppliedOperation.NONE
+            return Planned(governed, operation, remote=found.remote)
+        if received is not None and found.remote is not None:
+            seen = (received.remote_id, received.files, received.digest)
+            if seen == (found.remote.remote_id, files, found.remote.held.digest):
+                return None
+        return self._compared(governed, files, found, received)
 
-    def _compared(self, governed: ObjectId, files: str, remote: RemoteObject | None) -> Planned:
+    def _compared(self, governed: ObjectId, files: str, found: Found, received: AppliedObject | None) -> Planned:
         try:
-            desired = self.provider.as_sent(desired_object(self.resources, governed))
+            wanted = desired_object(self.resources, governed)
         except (DocumentError, RemoteError) as error:
-            return Planned(governed, AppliedOperation.NONE, files, remote=remote, problem=error.message)
-        return Planned(governed, _operation(desired, remote), files, desired, remote)
+            return Planned(governed, AppliedOperation.NONE, files, remote=found.remote, problem=error.message)
+        adopts = received is None and found.remote is None
+        if received is None:
+            found = self.remotes.adopted(str(governed), found, wanted.adopt.get(self.target))
+        if found.problem is not None:
+            return Planned(governed, AppliedOperation.NONE, files, problem=found.problem)
+        try:
+            desired = self.provider.as_sent(wanted.state)
+        except RemoteError as error:
+            return Planned(governed, AppliedOperation.NONE, files, remote=found.remote, problem=error.message)
+        operation = _operation(desired, found.remote)
+        if operation is AppliedOperation.NONE and adopts:
+            operation = AppliedOperation.ADOPT
+        if operation is AppliedOperation.NONE and desired.is_unseen and (received is None or received.files != files):
+            operation = AppliedOperation.ASSIGN
+        return Planned(governed, operation, files, desired, found.remote)
 
 
 def _operation(desired: DesiredObject, remote: RemoteObject | None) -> AppliedOperation:
@@ -167,6 +158,30 @@ def _operation(desired: DesiredObject, remote: RemoteObject | None) -> AppliedOp
         return AppliedOperation.NONE
     assigns = desired.differs_in_assignments_only(remote.held)
     return AppliedOperation.ASSIGN if assigns else AppliedOperation.EDIT
+
+
+def _with_adoptions(objects: Sequence[Planned]) -> list[Planned]:
+    """Let nothing be done twice to one object: what is adopted under a new name moves, what two adopt is nobody's."""
+    holders: dict[str, list[Planned]] = {}
+    for planned in objects:
+        if planned.remote is not None:
+            holders.setdefault(planned.remote.remote_id, []).append(planned)
+    settled = (_settled(planned, holders[planned.remote.remote_id] if planned.remote else ()) for planned in objects)
+    return [planned for planned in settled if planned is not None]
+
+
+def _settled(planned: Planned, holders: Sequence[Planned]) -> Planned | None:
+    """One of several that are about one object of the target; None: it lives on under the name that adopts it."""
+    others = [other for other in holders if other is not planned]
+    leaving = [other.governed for other in others if other.operation is AppliedOperation.DELETE]
+    staying = [str(other.governed) for other in others if other.operation is not AppliedOperation.DELETE]
+    if planned.operation is AppliedOperation.DELETE:
+        return None if staying else planned
+    if staying:
+        return replace(planned, operation=AppliedOperation.NONE, problem=f"{', '.join(staying)} is the same object")
+    if leaving and planned.problem is None:
+        return replace(planned, operation=AppliedOperation.MOVE, source=leaving[0])
+    return planned
 
 
 def _with_moves(objects: Sequence[Planned]) -> list[Planned]:
@@ -199,6 +214,21 @@ def _with_moves(objects: Sequence[Planned]) -> list[Planned]:
     ]
 
 
+def _finished(planned: Planned, provider: Provider) -> Planned:
+    """A planned object with what stands in its way, and whom it reaches."""
+    if planned.problem is not None or (planned.desired is None and planned.remote is None):
+        return planned
+    if planned.desired is not None and planned.operation is not AppliedOperation.NONE:
+        problem = provider.obstacle(planned.remote, planned.desired)
+        if problem is not None:
+            return replace(planned, operation=AppliedOperation.NONE, problem=problem)
+    if planned.operation in (AppliedOperation.NONE, AppliedOperation.ADOPT):
+        return planned
+    before = planned.remote.held.assignments if planned.remote is not None else ()
+    after = planned.desired.assignments if planned.desired is not None else ()
+    return replace(planned, reach=provider.reach((*after, *(found for found in before if found not in after))))
+
+
 def _nameless(state: DesiredObject) -> str:
     """The digest of a state without the name of a script's file, which goes with the object's own."""
     data = {key: value for key, value in state.data.items() if key != "fileName"}
@@ -206,14 +236,15 @@ def _nameless(state: DesiredObject) -> str:
 
 
 def shown(
-    planned: Planned, requests: Mapping[str, Sequence[str]] | None, *, outcome: str | None, message: str | None
+    planned: Planned, requests: Mapping[str, Sequence[Landed]] | None, *, outcome: str | None, message: str | None
 ) -> ObjectResult:
     """One planned object as a report has it."""
-    ids = {request for name in planned.names for request in (requests or {}).get(name, ())}
+    ids = {request.id for name in planned.names for request in (requests or {}).get(name, ())}
     text = "" if planned.problem else difference(planned.remote.held if planned.remote else None, planned.desired)
     if planned.source is not None:
         message = f"moved from {planned.source}" if message is None else f"moved from {planned.source}: {message}"
-    return ObjectResult(str(planned.governed), planned.operation, tuple(sorted(ids)), outcome, message, text)
+    name = str(planned.governed)
+    return ObjectResult(name, planned.operation, tuple(sorted(ids)), outcome, message, text, planned.reach)
 
 
 def sorted_results(results: Iterable[ObjectResult]) -> tuple[ObjectResult, ...]:

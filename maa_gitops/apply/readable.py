@@ -1,10 +1,24 @@
-"""An object's state as lines that a person can read and compare, script text included; nothing is escaped here."""
+"""An object's state as lines that a person can read and compare, script text included; nothing is escaped here.
+
+Secrets are hidden, and what is too long to be read (pictures, say) is told by its length: within one run the same
+value is told by the same word, so that a difference is seen.
+"""
 
 import json
+import re
+import secrets
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
+from hashlib import blake2b
 
 from maa_gitops.providers import DesiredObject, spelling
+
+_SECRET = re.compile(r"(password|passphrase|secret|sharedkey|privatekey|apikey|token)\Z", re.IGNORECASE)
+"""Properties whose text is never shown."""
+
+_SECRET_VALUE = "SecretSettingValue"  # noqa: S105 - the end of a type's name in Graph
+_LONGEST_LINE = 4096
+_RUN = secrets.token_bytes(16)
 
 
 def readable(state: DesiredObject) -> str:
@@ -26,12 +40,18 @@ def _lines(state: DesiredObject) -> Iterator[str]:
 
 
 def _mapping(data: Mapping[str, object], indent: str) -> Iterator[str]:
+    is_secret = str(data.get("@odata.type", "")).endswith(_SECRET_VALUE)
     for key in sorted(data):
-        yield from _entry(key, data[key], indent)
+        if is_secret and key == "value":
+            yield f"{indent}{key}: (hidden {_word(str(data[key]))})"
+        else:
+            yield from _entry(key, data[key], indent)
 
 
 def _entry(key: str, value: object, indent: str) -> Iterator[str]:
-    if isinstance(value, str) and "\n" in value:
+    if isinstance(value, str) and value and _SECRET.search(key):
+        yield f"{indent}{key}: (hidden {_word(value)})"
+    elif isinstance(value, str) and "\n" in value:
         # Splitting at line feeds alone keeps a missing or an added last one visible.
         yield f"{indent}{key}: |"
         yield from (f"{indent}  {line}" for line in value.split("\n"))
@@ -54,4 +74,11 @@ def _item(value: object) -> Iterator[str]:
 
 
 def _scalar(value: object) -> str:
+    if isinstance(value, str) and len(value) > _LONGEST_LINE:
+        return f"({len(value):,} characters {_word(value)})"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _word(value: str) -> str:
+    """A word for a value that is not shown; it tells nothing of it, and is another one in the next run."""
+    return blake2b(value.encode("utf-8", "surrogatepass"), key=_RUN, digest_size=4).hexdigest()

@@ -11,15 +11,16 @@ from datetime import timedelta
 
 from maa_gitops import receipt
 from maa_gitops.apply.clone import clone_id, only_run, remember
-from maa_gitops.apply.context import Context, Deployer, Report, applied
-from maa_gitops.apply.planning import Plan, Planned, marker, plan_objects, shown, sorted_results
+from maa_gitops.apply.context import Context, Deployer, Landed, Report, applied
+from maa_gitops.apply.identity import marker
+from maa_gitops.apply.planning import Plan, Planned, plan_objects, shown, sorted_results
 from maa_gitops.canonical import digest
 from maa_gitops.errors import MaaError, NotAllowedError, RemoteError, RepositoryError
 from maa_gitops.evaluate import CLOCK_TOLERANCE
 from maa_gitops.git import RefUpdate
 from maa_gitops.history import first_parents
 from maa_gitops.model import Outcome, Role, Target, Tenant, timestamp
-from maa_gitops.providers import Provider
+from maa_gitops.providers import JUSTIFICATION_ROOM, Approval, NativeApprovalError, Occasion, Provider
 from maa_gitops.receipt import (
     BRANCH_PREFIX,
     Applied,
@@ -45,15 +46,29 @@ class _Run:
     provider: Provider
     before: Applied
     clone: str
+    requests: Mapping[str, Sequence[Landed]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What became of one planned object. ``remote_id`` is where it is now; None: it is gone, or nobody knows."""
+    """What became of one planned object. ``remote_id`` is where it is now; None: it is gone, or nobody knows.
+
+    With an ``error`` it is not at its state, because of the target's own ``approval`` if there is one; it ``waits``
+    if that may still be given.
+    """
 
     planned: Planned
     remote_id: str | None = None
     error: str | None = None
+    approval: Approval | None = None
+    waits: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """Its outcome, as a receipt has it."""
+        if self.waits:
+            return Outcome.AWAITING_NATIVE_APPROVAL
+        return Outcome.APPLIED if self.error is None else Outcome.FAILED
 
 
 def apply(
@@ -63,7 +78,7 @@ def apply(
     provider: Provider,
     *,
     rebuild: bool = False,
-    requests: Mapping[str, Sequence[str]] | None = None,
+    requests: Mapping[str, Sequence[Landed]] | None = None,
 ) -> Report:
     """Bring every object of a target to the state of the good tip, and leave a signed receipt.
 
@@ -80,9 +95,10 @@ def apply(
     git_dir = context.repository.git_dir
     with only_run(git_dir, target.name):
         before = _chain_to_replace(context, target.name) if rebuild else applied(context, target.name)
-        run = _Run(context, deployer, target, provider, before, clone_id(git_dir, deployer.new_id))
+        run = _Run(context, deployer, target, provider, before, clone_id(git_dir, deployer.new_id), requests or {})
         _refuse_running(run)
-        found = plan_objects(context, provider, before, context.repository.commit(context.history.tip).tree)
+        tree = context.repository.commit(context.history.tip).tree
+        found = plan_objects(context, target, provider, before, tree)
         if not rebuild and not _has_work(run, found):
             remember(git_dir, before.newest)
             done = [_Done(planned, error=planned.problem) for planned in found.objects if planned.problem]
@@ -174,13 +190,15 @@ def _carried_out(run: _Run, planned: Planned) -> _Done:
         return _Done(planned, error=planned.problem)
     try:
         return _Done(planned, _write(run, planned))
+    except NativeApprovalError as error:
+        return _Done(planned, error=error.message, approval=error.approval, waits=error.waits)
     except RemoteError as error:
         return _Done(planned, error=error.message)
 
 
 def _write(run: _Run, planned: Planned) -> str | None:
     """Bring one object to its state; returns its remote id, None if it is gone."""
-    provider, desired, remote = run.provider, planned.desired, planned.remote
+    provider, desired, remote = run.provider.on(_occasion(run, planned)), planned.desired, planned.remote
     mark = marker(run.context.tenant.settings.tenant, str(planned.governed))
     if desired is None:
         if remote is not None:
@@ -196,10 +214,25 @@ def _write(run: _Run, planned: Planned) -> str | None:
         case AppliedOperation.EDIT | AppliedOperation.MOVE:
             provider.update(remote.remote_id, desired, mark)
         case AppliedOperation.ASSIGN:
-            provider.assign(remote.remote_id, desired.assignments)
+            provider.assign(remote.remote_id, desired.whole.assignments)
         case _:
             pass
     return remote.remote_id
+
+
+def _occasion(run: _Run, planned: Planned) -> Occasion:
+    """What is said where the target asks for an approval of its own: who asked, who approved, what, which commit."""
+    landed = sorted({found for name in planned.names for found in run.requests.get(name, ())}, key=lambda one: one.id)
+    told = [
+        f"request {found.id} by {found.requestor}, approved by {', '.join(found.approvers) or 'nobody'}"
+        for found in landed
+    ]
+    what = f"{planned.operation.value} {planned.governed}"
+    words = f"maa {run.context.tenant.settings.tenant}: {what}; {'; '.join(told) or 'put back to what was approved'}"
+    commit = f"; commit {run.context.history.tip}"
+    newest = run.before.newest
+    waiting = {found.object: found.approval for found in newest.outcomes} if newest is not None else {}
+    return Occasion(words[: JUSTIFICATION_ROOM - len(commit)] + commit, waiting.get(str(planned.governed)))
 
 
 # --- the receipt -----------------------------------------------------------------------------------------------------
@@ -243,14 +276,15 @@ def _outcomes(found: _Done) -> tuple[ObjectOutcome, ...]:
     outcome = ObjectOutcome(
         object=str(planned.governed),
         operation=planned.operation,
-        outcome=Outcome.APPLIED if found.error is None else Outcome.FAILED,
+        outcome=found.outcome,
         message=receipt.plain_message(found.error) if found.error is not None else None,
         remote_id=found.remote_id,
         digest=planned.desired.digest if planned.desired is not None and found.error is None else None,
+        approval=found.approval,
     )
     if planned.source is None:
         return (outcome,)
-    return (outcome, replace(outcome, object=str(planned.source), remote_id=None, digest=None))
+    return (outcome, replace(outcome, object=str(planned.source), remote_id=None, digest=None, approval=None))
 
 
 def _finish(run: _Run, intent: Intent, begun: str, ending: _Ending) -> Receipt:
@@ -337,11 +371,8 @@ def _report(
     run: _Run,
     found: Plan,
     done: Sequence[_Done],
-    requests: Mapping[str, Sequence[str]] | None,
+    requests: Mapping[str, Sequence[Landed]] | None,
     made: Receipt | None,
 ) -> Report:
-    results = [
-        shown(each.planned, requests, outcome="applied" if each.error is None else "failed", message=each.error)
-        for each in done
-    ]
+    results = [shown(each.planned, requests, outcome=each.outcome.value, message=each.error) for each in done]
     return Report(run.target.name, run.context.history.tip, sorted_results(results), found.message, made)

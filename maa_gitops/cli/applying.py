@@ -7,7 +7,8 @@ import click
 from maa_gitops.cli.completion import complete_request
 from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.options import common_options
-from maa_gitops.cli.targets import chosen_targets, context_of, provider_of
+from maa_gitops.cli.serving import serve
+from maa_gitops.cli.targets import chosen_targets, context_of, provider_of, reach_lines, reach_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,10 @@ def deployers(tenant: "Tenant") -> list[str]:
 @common_options
 @click.pass_context
 def plan(ctx: click.Context, request: str | None, target: str | None, *, exit_code: bool) -> None:
-    """Say what apply would do; with ID, what completing that request would do."""
+    """Say what apply would do; with ID, what completing that request would do.
+
+    Exit code 4 if something could not be applied, such as an assignment to a group that the target does not have.
+    """
     from maa_gitops.apply import plan as plan_target
     from maa_gitops.workflow.landed import landed_since
 
@@ -47,10 +51,12 @@ def plan(ctx: click.Context, request: str | None, target: str | None, *, exit_co
     tree = _tree_with(invocation, clone, request) if request is not None else None
     reports = []
     for chosen in chosen_targets(clone, target):
-        with invocation.progress("comparing") as progress, provider_of(clone, chosen) as provider:
+        with invocation.progress("comparing") as progress, provider_of(clone, chosen, progress) as provider:
             requests = landed_since(clone, _last_applied(clone, chosen))
             reports.append(plan_target(context_of(clone, progress), chosen, provider, tree=tree, requests=requests))
     _put_out(invocation, reports, "nothing to do", with_text=True)
+    if any(report.failed for report in reports):
+        ctx.exit(CANNOT)
     if exit_code and any(report.objects for report in reports):
         ctx.exit(NO)
 
@@ -127,23 +133,35 @@ def _apply(
     deployer: Deployer = Deployer(actor.account.name, actor.sign, actor.identity)
     reports = []
     for chosen in chosen_targets(clone, target):
-        with invocation.progress(f"applying to {chosen.name}") as progress, provider_of(clone, chosen) as provider:
+        with (
+            invocation.progress(f"applying to {chosen.name}") as progress,
+            provider_of(clone, chosen, progress) as provider,
+        ):
             requests = landed_since(clone, _last_applied(clone, chosen))
             context = context_of(clone, progress)
             reports.append(apply_target(context, deployer, chosen, provider, rebuild=rebuild, requests=requests))
     return reports
 
 
-@click.command(epilog="Example:  maa drift")
+@click.command(epilog="Example:  maa drift --target local --open-request")
 @target_option
+@click.option(
+    "--open-request", "opens", is_flag=True, help="Write what is there to a change branch, to ask for its approval."
+)
 @common_options
 @click.pass_context
-def drift(ctx: click.Context, target: str | None) -> None:
-    """Report what was changed on the targets around the gate. Exit code 3 if there is something."""
+def drift(ctx: click.Context, target: str | None, *, opens: bool) -> None:
+    """Report what was changed on the targets around the gate. Exit code 3 if there is something.
+
+    With --open-request resources are brought to what the target holds, on a change branch that nobody has approved yet.
+    """
     from maa_gitops.apply import drift as find_drift
 
     invocation = ctx.ensure_object(Invocation)
     clone = invocation.open_clone()
+    if opens:
+        _open_request(ctx, invocation, clone, target)
+        return
     reports = []
     for chosen in chosen_targets(clone, target):
         with invocation.progress("reading the target") as progress, provider_of(clone, chosen) as provider:
@@ -153,12 +171,53 @@ def drift(ctx: click.Context, target: str | None) -> None:
         ctx.exit(NO)
 
 
-@click.command(epilog="Example:  maa tenant --format json")
+def _open_request(ctx: click.Context, invocation: Invocation, clone: "Clone", target: str | None) -> None:
+    """Report the drift of one target, and write the change that takes it over."""
+    from maa_gitops.apply.drifting import drifted
+    from maa_gitops.cli.importing import plan_plain, say_next, say_plan
+    from maa_gitops.importing import carry_out, ground_of, plan_to_take_over
+    from maa_gitops.render.plain import document
+
+    targets = chosen_targets(clone, target)
+    if len(targets) != 1:
+        raise click.UsageError("--open-request takes over what one target holds; name it with --target")
+    with invocation.progress("reading the target") as progress, provider_of(clone, targets[0], progress) as provider:
+        report, found = drifted(context_of(clone, progress), targets[0], provider)
+        ground = ground_of(clone, None, f"drift-{report.target}")
+        planned = plan_to_take_over(ground, targets[0], found, provider.as_sent, progress)
+    carry_out(ground, planned)
+
+    def text() -> None:
+        for line in _lines(report, "no drift"):
+            invocation.say(line)
+        _say_differences(invocation, report)
+        if report.objects:
+            invocation.say()
+            say_plan(invocation, ground, planned, is_done=True)
+        if planned.files:
+            say_next(invocation, f"Take over what {report.target} holds")
+
+    invocation.emit(document(**_report_plain(report), **plan_plain(ground, planned)), text)
+    if report.objects:
+        ctx.exit(NO)
+
+
+@click.group(invoke_without_command=True, epilog="Example:  maa tenant --format json")
 @target_option
 @common_options
-@click.pass_obj
-def tenant(invocation: Invocation, target: str | None) -> None:
-    """Show what the targets hold."""
+@click.pass_context
+def tenant(ctx: click.Context, target: str | None) -> None:
+    """Show what the targets hold; with a command below, serve one."""
+    if ctx.invoked_subcommand is None:
+        _show_tenant(ctx.ensure_object(Invocation), target)
+    elif target is not None:
+        raise click.UsageError(f"--target goes after '{ctx.invoked_subcommand}'")
+
+
+tenant.add_command(serve)
+
+
+def _show_tenant(invocation: Invocation, target: str | None) -> None:
     from maa_gitops.render.plain import document
 
     clone = invocation.open_clone()
@@ -236,6 +295,7 @@ def _lines(report: "Report", nothing: str = "up to date") -> list[str]:
         outcome = f": {found.outcome}" if found.outcome is not None else ""
         message = f" - {found.message}" if found.message else ""
         lines.append(f"  {found.operation.value} {found.object}{requests}{outcome}{message}")
+        lines += [f"    {line}" for line in reach_lines(found.reach)]
     return lines
 
 
@@ -252,6 +312,7 @@ def _report_plain(report: "Report") -> dict[str, object]:
                 "outcome": found.outcome,
                 "message": found.message,
                 "text": found.text,
+                "reach": reach_plain(found.reach),
             }
             for found in report.objects
         ],

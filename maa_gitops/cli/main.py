@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from itertools import pairwise
+from keyword import iskeyword
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -32,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "For administrators": {
         "validate": "reading",
+        "import": "importing",
         "submit": "acting",
         "cancel": "acting",
         "merge": "acting",
@@ -49,6 +51,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "apply": "applying",
         "drift": "applying",
         "tenant": "applying",
+        "lint": "linting",
         "archive": "acting",
     },
     "For GitHub": {
@@ -80,7 +83,8 @@ class Commands(click.Group):
         module = next((commands[cmd_name] for commands in SECTIONS.values() if cmd_name in commands), None)
         if module is None:
             return None
-        command = getattr(import_module(f"maa_gitops.cli.{module}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(f"maa_gitops.cli.{module}"), name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

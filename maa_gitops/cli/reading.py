@@ -12,6 +12,7 @@ from maa_gitops.cli.options import common_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from maa_gitops.apply import ObjectReach
     from maa_gitops.history import History
     from maa_gitops.model import Account, Problem
     from maa_gitops.workflow.clone import Clone
@@ -127,21 +128,46 @@ def read_named(invocation: Invocation, clone: "Clone", named: str | None) -> "Re
     return read_request(clone, find_id(named), outcome_reader(clone))
 
 
-def show_request(invocation: Invocation, clone: "Clone", request: "Request") -> None:
-    """Put out one request, as every act does at its end."""
+def show_request(invocation: Invocation, clone: "Clone", request: "Request", *, asks: bool = False) -> None:
+    """Put out one request, as every act does at its end; with whom it reaches, if targets are to be asked."""
+    from maa_gitops.cli.targets import request_reach
     from maa_gitops.render.plain import document, request_plain
     from maa_gitops.render.text import STATUS_COLOURS, request_text
     from maa_gitops.workflow.listing import look
 
     listed = look(request, invocation.viewer(clone.tenant))
+    reach = request_reach(invocation, clone, request) if asks else []
 
     def text() -> None:
         first, *rest = request_text(listed)
         invocation.say(first, colour=STATUS_COLOURS[request.evaluation.status], bold=True)
         for line in rest:
             invocation.say(line, bold=not line.startswith(" "))
+        _say_reach(invocation, reach)
 
-    invocation.emit(document(**request_plain(listed)), text)
+    invocation.emit(document(**request_plain(listed), **_reach_plain(reach)), text)
+
+
+def _say_reach(invocation: Invocation, reach: "Sequence[tuple[str, ObjectReach]]") -> None:
+    from maa_gitops.cli.targets import reach_lines
+
+    for target, found in reach:
+        invocation.say(f"On {target}: {found.object}", bold=True)
+        for line in reach_lines(found.reach):
+            invocation.say(f"  {line}")
+        if found.problem is not None:
+            invocation.say(f"  cannot be applied: {found.problem}", colour="red")
+
+
+def _reach_plain(reach: "Sequence[tuple[str, ObjectReach]]") -> "dict[str, object]":
+    """Whom a change reaches, as plain data; nothing where no target was asked."""
+    from maa_gitops.cli.targets import reach_plain
+
+    plain = [
+        {"target": target, "object": found.object, "reach": reach_plain(found.reach), "problem": found.problem}
+        for target, found in reach
+    ]
+    return {"reach": plain} if plain else {}
 
 
 @click.command(epilog="Example:  maa show update-company-portal")
@@ -151,7 +177,7 @@ def show_request(invocation: Invocation, clone: "Clone", request: "Request") -> 
 def show(invocation: Invocation, request: str | None) -> None:
     """Show everything about one request, ending with what you can do."""
     clone = invocation.open_clone()
-    show_request(invocation, clone, read_named(invocation, clone, request))
+    show_request(invocation, clone, read_named(invocation, clone, request), asks=True)
 
 
 @click.command(epilog="Example:  maa diff update-company-portal")
@@ -166,10 +192,12 @@ def diff(invocation: Invocation, request: str | None) -> None:
 
 def show_diff(invocation: Invocation, clone: "Clone", request: "Request") -> None:
     """Put out the change of a request."""
+    from maa_gitops.cli.targets import request_reach
     from maa_gitops.render.diff import request_diffs
     from maa_gitops.render.plain import diff_plain, document
 
     diffs = request_diffs(clone.repository, request)
+    reach = request_reach(invocation, clone, request)
     colours = {"+": "green", "-": "red", "@": "cyan"}
 
     def text() -> None:
@@ -180,8 +208,9 @@ def show_diff(invocation: Invocation, clone: "Clone", request: "Request") -> Non
                 invocation.say(line, colour=colours.get(line[:1]))
         if not diffs:
             invocation.note("nothing is changed, or the change cannot be computed (maa show says why)")
+        _say_reach(invocation, reach)
 
-    invocation.emit(document(changes=[diff_plain(found) for found in diffs]), text)
+    invocation.emit(document(changes=[diff_plain(found) for found in diffs], **_reach_plain(reach)), text)
 
 
 @click.command(epilog="Example:  maa check update-company-portal && echo it may be merged")

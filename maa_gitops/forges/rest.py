@@ -1,23 +1,20 @@
-"""A small REST client on urllib3: retries, rate limits, pages, conditional requests; errors as ours.
+"""A small REST client: retries, rate limits, pages, conditional requests; errors as ours.
 
-It knows HTTP and JSON and nothing of what is asked.
+It knows GitHub's manner of speaking HTTP and JSON, and nothing of what is asked.
 """
 
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from maa_gitops.errors import RemoteError
-
-if TYPE_CHECKING:
-    import urllib3
+from maa_gitops.http import Answer, Connection, NoAnswer, back_off, insecure, is_token
 
 Json = Any
 """Plain data as it came: strings, numbers, booleans, null, lists, mappings."""
@@ -29,12 +26,17 @@ LONGEST_WAIT = 120.0
 """Seconds to wait for a rate limit in all, before giving up with ``retry``."""
 
 _TRIES = 5
-_TIME_OUT = 30.0
 _PAGE = 100
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-_TOKEN = re.compile(r"[!-~]+")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SAFE_TO_REPEAT = frozenset({"GET", "PATCH", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why there is no answer, and after how many seconds to ask again; None: never."""
+
+    error: RemoteError
+    pause: float | None
 
 
 @dataclass(slots=True)
@@ -50,26 +52,23 @@ class RestClient:
 
     url: str
     token: str | None = field(repr=False, default=None)
-    proxy: str | None = None
+    proxy: str | None = field(repr=False, default=None)
     agent: str = "maa-gitops"
     wait: Callable[[float], None] = time.sleep
     _known: dict[str, tuple[str, Json, str | None]] = field(default_factory=dict, repr=False)
-    _pool: "urllib3.PoolManager | None" = field(default=None, repr=False)
+    _connection: Connection = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.url = self.url.rstrip("/")
-        try:
-            parts = urlsplit(self.url)
-        except ValueError as error:
-            raise RemoteError(f"'{self.url}' is no address of an API: {error}", code="forgeInsecure") from error
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise RemoteError(f"the forge's API must be reached by https, not as {self.url}", code="forgeInsecure")
-        if self.token and not _TOKEN.fullmatch(self.token):
+        if why := insecure(self.url):
+            raise RemoteError(f"the forge's API: {why}", code="forgeInsecure")
+        if self.token and not is_token(self.token):
             text = "the token holds characters that no token has, such as spaces or line feeds"
             raise RemoteError(text, hint="GITHUB_TOKEN=…", code="forgeUnauthorized")
-        if self.proxy and not self.proxy.startswith(("http://", "https://")):
-            text = "the proxy's address must begin with http:// or https://"
-            raise RemoteError(text, hint="HTTPS_PROXY=http://HOST:PORT", code="forgeFailed")
+        try:
+            self._connection = Connection(proxy=self.proxy, agent=self.agent)
+        except RemoteError as error:
+            raise RemoteError(error.message, hint=error.hint, code="forgeFailed") from error
 
     def get(self, path: str, **query: object) -> Json:
         """Read one thing."""
@@ -119,82 +118,61 @@ class RestClient:
         Raises:
             RemoteError: refused, not found, or no answer in the end.
         """
-        waited = 0.0
-        failure = RemoteError(f"{self._host} does not answer", retry=True, code="forgeFailed")
-        for attempt in range(_TRIES):
-            status, headers, data = self._once(method, address, body, etag)
-            if status is None:
-                failure = RemoteError(f"{self._host} does not answer: {data.decode()}", retry=True, code="forgeFailed")
-                pause = _back_off(attempt) if method in _SAFE_TO_REPEAT else None
-            elif (asked := _rate_limit_pause(status, headers, data, attempt)) is not None:
-                failure = RemoteError(
-                    f"{self._host} limits how often it is asked; for another {asked:.0f} s",
-                    retry=True,
-                    hint="run the command again later",
-                    code="forgeRateLimit",
-                )
-                pause = asked
-            elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                failure = RemoteError(f"{self._host} failed with {status}", retry=True, code="forgeFailed")
-                pause = _back_off(attempt) if method in _SAFE_TO_REPEAT else None
-            else:
-                return self._understood(method, address, status, headers, data), headers, status
-            if pause is None or waited + pause > LONGEST_WAIT or attempt == _TRIES - 1:
-                break
-            self.wait(pause)
-            waited += pause
-        raise failure
+        attempt, waited = 0, 0.0
+        while isinstance(found := self._once(method, address, body, etag, attempt), _Failure):
+            if found.pause is None or waited + found.pause > LONGEST_WAIT or attempt == _TRIES - 1:
+                raise found.error
+            self.wait(found.pause)
+            attempt, waited = attempt + 1, waited + found.pause
+        return self._understood(method, address, found), found.headers, found.status
 
-    def _once(
-        self, method: str, address: str, body: bytes | None, etag: str | None
-    ) -> tuple[int | None, Mapping[str, str], bytes]:
-        """Ask once; the status is None if there was no whole answer, the data is then why."""
-        import urllib3
+    def _once(self, method: str, address: str, body: bytes | None, etag: str | None, attempt: int) -> Answer | _Failure:
+        """Ask once.
 
-        headers = {
-            "Accept": "application/vnd.github+json",
-            "User-Agent": self.agent,
-            "X-GitHub-Api-Version": "2022-11-28",
-        }
+        Raises:
+            RemoteError: the answer is too much.
+        """
+        again = back_off(attempt) if method in _SAFE_TO_REPEAT else None
+        headers = self._headers(body, etag)
+        try:
+            answer = self._connection.exchange(method, address, headers=headers, body=body, limit=ANSWER_LIMIT)
+        except NoAnswer as error:
+            if not error.retry:
+                raise RemoteError(error.message, code="forgeMisunderstood") from error
+            return _Failure(RemoteError(error.message, retry=True, code="forgeFailed"), again)
+        asked = _rate_limit_pause(answer.status, answer.headers, answer.data, attempt)
+        if asked is not None:
+            text = f"{self._host} limits how often it is asked; for another {asked:.0f} s"
+            hint = "run the command again later"
+            return _Failure(RemoteError(text, retry=True, hint=hint, code="forgeRateLimit"), asked)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            text = f"{self._host} failed with {answer.status}"
+            return _Failure(RemoteError(text, retry=True, code="forgeFailed"), again)
+        return answer
+
+    def _headers(self, body: bytes | None, etag: str | None) -> dict[str, str]:
+        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
         if etag is not None:
             headers["If-None-Match"] = etag
-        try:
-            if self._pool is None:
-                limits: dict[str, Any] = {"timeout": urllib3.Timeout(_TIME_OUT), "retries": False}
-                # Over http a proxy would see the token, and what is on loopback needs none.
-                proxy = self.proxy if self.url.startswith("https:") else None
-                self._pool = urllib3.ProxyManager(proxy, **limits) if proxy else urllib3.PoolManager(**limits)
-            answer = self._pool.request(
-                method, address, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            try:
-                data = answer.read(ANSWER_LIMIT + 1)
-            finally:
-                answer.release_conn()
-        except urllib3.exceptions.HTTPError as error:
-            return None, {}, str(error).encode("utf-8", "replace")
-        if len(data) > ANSWER_LIMIT:
-            answer.close()
-            raise RemoteError(f"{self._host} answers with too much", code="forgeMisunderstood")
-        return answer.status, {name.lower(): value for name, value in answer.headers.itermerged()}, data
+        return headers
 
-    def _understood(self, method: str, address: str, status: int, headers: Mapping[str, str], data: bytes) -> Json:
+    def _understood(self, method: str, address: str, answer: Answer) -> Json:
         """Read a whole answer.
 
         Raises:
             RemoteError: it is a refusal, or no JSON.
         """
         what = f"{method} {urlsplit(address).path}"
-        if status in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
+        if answer.status in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
             return None
-        if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refused(what, status, _said(data), headers)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _refused(what, answer.status, _said(answer.data), answer.headers)
         try:
-            return json.loads(data)
+            return json.loads(answer.data)
         except (ValueError, RecursionError) as error:
             raise misunderstood(what) from error
 
@@ -206,11 +184,6 @@ class RestClient:
 def misunderstood(what: str) -> RemoteError:
     """The error for an answer that has not the shape that GitHub documents."""
     return RemoteError(f"the forge's answer to {what} cannot be understood", code="forgeMisunderstood")
-
-
-def _back_off(attempt: int) -> float:
-    """Seconds to wait after a failure: longer each time, and never in step with others."""
-    return float(2**attempt) * (0.5 + random.random() / 2)  # noqa: S311 - only keeps clients apart
 
 
 def _rate_limit_pause(status: int, headers: Mapping[str, str], data: bytes, attempt: int) -> float | None:
@@ -227,7 +200,7 @@ def _rate_limit_pause(status: int, headers: Mapping[str, str], data: bytes, atte
     if headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
         return max(1.0, float(reset) - _sent(headers) + 1)
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in _said(data).lower():
-        return 60.0 + _back_off(attempt)
+        return 60.0 + back_off(attempt)
     return None
 
 

@@ -37,7 +37,7 @@ class Repository(ObjectStore):
         self.git_dir = git_dir
         self.work_tree = work_tree
         self._git = git
-        self._environment = environment
+        self.environment = environment
 
     @classmethod
     def open(cls, directory: Path, environment: Mapping[str, str]) -> "Repository":
@@ -289,7 +289,7 @@ class Repository(ObjectStore):
                 # As git does it: the editor is a piece of shell that its user configured; the path is an argument.
                 ended = subprocess.run(
                     [shutil.which("sh") or "/bin/sh", "-c", f'{editor} "$@"', editor, str(file)],
-                    env=self._environment,
+                    env=self.environment,
                     check=False,
                 )
                 text = file.read_text(encoding="utf-8")

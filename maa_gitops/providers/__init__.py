@@ -4,14 +4,14 @@ What is to be sent, in which order and on whose word is decided in ``apply``.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 from maa_gitops.errors import RemoteError
-from maa_gitops.model import Target
+from maa_gitops.model import JUSTIFICATION_LIMIT, Outcome, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,20 @@ class DesiredObject:
     """An object's state: Graph's properties, with ``type`` for ``@odata.type`` and the text of scripts as text.
 
     ``data`` and every one of ``assignments`` are plain data as documents hold them; assignments name groups, not ids,
-    and their order means nothing.
+    and their order means nothing. ``sent`` is what is sent, where that is more than what the target gives back;
+    ``is_unseen``: of that, comparing does not tell whether it is there.
     """
 
     profile_type: str
     data: Mapping[str, object]
     assignments: tuple[Mapping[str, object], ...] = ()
+    sent: "DesiredObject | None" = None
+    is_unseen: bool = False
+
+    @property
+    def whole(self) -> "DesiredObject":
+        """What is sent."""
+        return self.sent if self.sent is not None else self
 
     @property
     def digest(self) -> str:
@@ -48,6 +56,61 @@ class RemoteObject:
     held: DesiredObject
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something on a target that cannot be kept as a resource, by its id and its name there, and why."""
+
+    remote_id: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How many people and devices are in what an assignment names; None: nobody can tell."""
+
+    name: str
+    people: int | None
+    devices: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A request that waits in the target's own approval: its code there, and the digest of the call to send again."""
+
+    code: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a write is done for: the words for a target that has an approval of its own, and what waits there."""
+
+    justification: str
+    approval: Approval | None = None
+
+
+class NativeApprovalError(RemoteError):
+    """The target's own approval is not there, so nothing was changed. ``waits``: it may still be given."""
+
+    def __init__(self, message: str, approval: Approval, *, waits: bool) -> None:
+        super().__init__(message, retry=waits, code=Outcome.AWAITING_NATIVE_APPROVAL if waits else "nativeApproval")
+        self.approval = approval
+        self.waits = waits
+
+
+JUSTIFICATION_ROOM = JUSTIFICATION_LIMIT - 32
+"""Code points of an occasion's justification; a provider adds what it needs to find its request again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a provider is given of this machine: the environment's variables, where to tell how far reading is."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+
+
 class Provider(Protocol):
     """Code that talks to one target. Every method may raise RemoteError, and nothing else.
 
@@ -68,6 +131,18 @@ class Provider(Protocol):
     def objects(self) -> Mapping[str, RemoteObject]:
         """Everything that is there of the types that it takes, by remote id."""
 
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is there of these types besides, of kinds that cannot be kept as resources; sorted."""
+
+    def obstacle(self, remote: RemoteObject | None, desired: DesiredObject) -> str | None:
+        """Why an object cannot be brought to a state, or made where ``remote`` is None; None: it can."""
+
+    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
+        """How many are in what the assignments name, in their order; empty where a target cannot tell."""
+
+    def on(self, occasion: Occasion) -> "Provider":
+        """The same target, for writing on an occasion."""
+
     def find(self, marker: str) -> str | None:
         """The remote id of the object that bears the marker; asked of the target itself, not of what was read."""
 
@@ -87,17 +162,23 @@ class Provider(Protocol):
         """Let go of the target."""
 
 
-def open_provider(target: Target, git_dir: Path) -> Provider:
+def open_provider(target: Target, git_dir: Path, surroundings: Surroundings | None = None) -> Provider:
     """Open the provider of a target; close it when it is no longer needed.
 
     Raises:
         RemoteError: the target cannot be used, or there is no such provider.
     """
-    from maa_gitops.providers import local  # it needs the values above
+    match target.provider:
+        case "local":
+            from maa_gitops.providers import local  # it needs the values above
 
-    if target.provider == "local":
-        return local.LocalProvider.open(local.location(target, git_dir))
-    raise _unknown(target)
+            return local.LocalProvider.open(local.location(target, git_dir))
+        case "graph":
+            from maa_gitops.providers.graph.provider import GraphProvider  # as above
+
+            return GraphProvider.open(target, surroundings or Surroundings())
+        case _:
+            raise _unknown(target)
 
 
 def takes(target: Target, profile_type: str) -> bool:
@@ -106,15 +187,21 @@ def takes(target: Target, profile_type: str) -> bool:
     Raises:
         RemoteError: there is no such provider.
     """
-    from maa_gitops.providers import local  # as above
+    match target.provider:
+        case "local":
+            from maa_gitops.providers import local  # as above
 
-    if target.provider == "local":
-        return local.LocalProvider.takes(profile_type)
-    raise _unknown(target)
+            return local.LocalProvider.takes(profile_type)
+        case "graph":
+            from maa_gitops.providers.graph import kinds  # as above
+
+            return any(collection.profile_type == profile_type for collection in kinds.collections(target))
+        case _:
+            raise _unknown(target)
 
 
 def _unknown(target: Target) -> RemoteError:
-    return RemoteError(f"target {target.name} names the provider '{target.provider}'; there is: local")
+    return RemoteError(f"target {target.name} names the provider '{target.provider}'; there is: graph, local")
 
 
 def spelling(value: object) -> str:

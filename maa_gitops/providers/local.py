@@ -1,37 +1,17 @@
-"""The embedded local tenant: an SQLite file that takes every resource as it is; one transaction an object.
+"""The embedded local tenant: a file that takes every resource as it is; one transaction an object.
 
-It keeps the default rollback journal with full synchronisation: a process that is killed leaves the old state or the
-new one, and one file is all there is to copy or to delete.
+How the file is kept is ``store``'s business; the embedded Graph serves the same one.
 """
 
-import json
-import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from maa_gitops.errors import RemoteError
 from maa_gitops.model import ACCESS_POLICY_TYPE, Target
-from maa_gitops.providers import DesiredObject, RemoteObject, spelling
-
-_APPLICATION = 0x4D414131
-"""SQLite's application id of our files: ``MAA1``."""
-
-_VERSION = 1
-_PATIENCE = 5.0
-"""Seconds to wait for another process that is writing."""
-
-_TABLES = (
-    "CREATE TABLE store (id TEXT NOT NULL)",
-    """CREATE TABLE objects (
-        id TEXT PRIMARY KEY, marker TEXT UNIQUE,
-        profile_type TEXT NOT NULL, data TEXT NOT NULL, assignments TEXT NOT NULL
-    )""",
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_VERSION}",
-)
+from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Reach, RemoteObject
+from maa_gitops.providers.store import Store, translated
 
 
 def location(target: Target, git_dir: Path) -> Path:
@@ -56,10 +36,8 @@ def location(target: Target, git_dir: Path) -> Path:
 class LocalProvider:
     """One open file. Not for several threads at once."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self._store = self._prepared()
+    def __init__(self, store: Store) -> None:
+        self._file = store
 
     @classmethod
     def open(cls, path: Path) -> "LocalProvider":
@@ -68,19 +46,16 @@ class LocalProvider:
         Raises:
             RemoteError: it cannot be opened, is no database, or none of ours.
         """
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-        try:
-            return cls(connection, path)
-        except RemoteError:
-            connection.close()
-            raise
+        return cls(Store.open(path))
 
     @property
     def store(self) -> str:
         """The random id that the file got when it was made."""
-        return self._store
+        return self._file.id
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._file.connection
 
     @staticmethod
     def takes(profile_type: str) -> bool:
@@ -93,127 +68,55 @@ class LocalProvider:
 
     def objects(self) -> Mapping[str, RemoteObject]:
         """Everything that is there, by remote id."""
-        with _translated(self._path):
-            rows = self._connection.execute("SELECT id, marker, profile_type, data, assignments FROM objects")
-            return {str(row[0]): _remote_object(*row) for row in rows}
+        with translated(self._file.path):
+            return self._file.objects()
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Nothing: whatever is there is a resource."""
+        return ()
+
+    def obstacle(self, remote: RemoteObject | None, desired: DesiredObject) -> str | None:  # noqa: ARG002 - the protocol's signature
+        """Nothing: every state can follow every other."""
+        return None
+
+    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:  # noqa: ARG002 - as above
+        """Nobody knows: the tenant takes assignments by name, whoever is behind them."""
+        return ()
+
+    def on(self, occasion: Occasion) -> "LocalProvider":  # noqa: ARG002 - as above
+        """The same; it has no approval of its own."""
+        return self
 
     def find(self, marker: str) -> str | None:
         """The remote id of the object that bears the marker."""
-        with _translated(self._path):
-            return self._find(marker)
+        with translated(self._file.path):
+            return self._file.find(marker)
 
     def create(self, desired: DesiredObject, marker: str) -> str:
         """Make an object; two that bear one marker are refused."""
         remote_id = str(uuid4())
-        with self._transaction():
-            other = self._find(marker)
+        with self._file.transaction():
+            other = self._file.find(marker)
             if other is not None:
                 raise RemoteError(f"object {other} of the local tenant bears the mark {marker} already")
-            self._connection.execute(
-                "INSERT INTO objects (id, marker, profile_type, data, assignments) VALUES (?, ?, ?, ?, ?)",
-                (remote_id, marker, *_columns(desired)),
-            )
+            self._file.add(remote_id, desired, marker)
         return remote_id
 
     def update(self, remote_id: str, desired: DesiredObject, marker: str) -> None:
         """Bring an object to a state, assignments and marker included."""
-        change = "UPDATE objects SET marker = ?, profile_type = ?, data = ?, assignments = ? WHERE id = ?"
-        with self._transaction():
-            self._change_one(remote_id, change, (marker, *_columns(desired), remote_id))
+        with self._file.transaction():
+            self._file.change(remote_id, desired, marker)
 
     def assign(self, remote_id: str, assignments: Sequence[Mapping[str, object]]) -> None:
         """Replace all assignments of an object."""
-        with self._transaction():
-            change = "UPDATE objects SET assignments = ? WHERE id = ?"
-            self._change_one(remote_id, change, (spelling(list(assignments)), remote_id))
+        with self._file.transaction():
+            self._file.assign(remote_id, assignments)
 
     def delete(self, remote_id: str) -> None:
         """Take an object away."""
-        with self._transaction():
-            self._connection.execute("DELETE FROM objects WHERE id = ?", (remote_id,))
+        with self._file.transaction():
+            self._file.remove(remote_id)
 
     def close(self) -> None:
         """Close the file."""
-        with _translated(self._path):
-            self._connection.close()
-
-    def _find(self, marker: str) -> str | None:
-        row = self._connection.execute("SELECT id FROM objects WHERE marker = ?", (marker,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def _change_one(self, remote_id: str, change: str, values: tuple[str, ...]) -> None:
-        if self._connection.execute(change, values).rowcount != 1:
-            raise RemoteError(f"the local tenant has no object {remote_id} any more", retry=True)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of it or nothing, on the disk when it ends."""
-        with _translated(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-
-    def _prepared(self) -> str:
-        """Make sure that the file is one of ours, or make it one if it is empty; returns its store id."""
-        with _translated(self._path):
-            self._connection.execute("PRAGMA synchronous = FULL")
-            if self._is_empty():
-                with self._transaction():
-                    if self._is_empty():
-                        self._make_tables()
-            found = (self._number("application_id"), self._number("user_version"))
-            if found != (_APPLICATION, _VERSION):
-                what = "is no local tenant" if found[0] != _APPLICATION else f"is of version {found[1]}, not {_VERSION}"
-                raise _unusable(self._path, what)
-            row = self._connection.execute("SELECT id FROM store").fetchone()
-        if row is None:
-            raise _unusable(self._path, "has lost its id")
-        return str(row[0])
-
-    def _is_empty(self) -> bool:
-        with closing(self._connection.execute("SELECT 1 FROM sqlite_master")) as rows:
-            return rows.fetchone() is None
-
-    def _make_tables(self) -> None:
-        for statement in _TABLES:
-            self._connection.execute(statement)
-        self._connection.execute("INSERT INTO store (id) VALUES (?)", (secrets.token_hex(16),))
-
-    def _number(self, pragma: str) -> int:
-        return int(self._connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-
-def _columns(desired: DesiredObject) -> tuple[str, str, str]:
-    return desired.profile_type, spelling(desired.data), spelling(list(desired.assignments))
-
-
-def _remote_object(remote_id: str, marker: str | None, profile_type: str, data: str, assignments: str) -> RemoteObject:
-    """Read a row, which anybody may have written.
-
-    Raises:
-        ValueError: it holds something else than an object.
-    """
-    plain, assigned = json.loads(data), json.loads(assignments)
-    if not isinstance(plain, dict) or not isinstance(assigned, list) or not all(isinstance(a, dict) for a in assigned):
-        raise ValueError(f"object {remote_id} is none")
-    return RemoteObject(remote_id, marker, DesiredObject(profile_type, plain, tuple(assigned)))
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite, the file system and unreadable rows raise into our errors."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise _unusable(path, f"cannot be used now: {error}", retry="locked" in str(error)) from error
-    except (sqlite3.Error, OSError, ValueError, TypeError) as error:
-        raise _unusable(path, f"cannot be used: {error}") from error
-
-
-def _unusable(path: Path, what: str, *, retry: bool = False) -> RemoteError:
-    hint = "run the command again" if retry else f"move {path} away; maa apply makes a new one"
-    return RemoteError(f"the local tenant in {path} {what}", retry=retry, hint=hint, code="localTenant")
+        self._file.close()

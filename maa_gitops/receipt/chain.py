@@ -10,6 +10,7 @@ from enum import StrEnum
 from maa_gitops import signing
 from maa_gitops.canonical import canonical_json, digest
 from maa_gitops.model import Outcome, Role, Tenant, timestamp
+from maa_gitops.providers import Approval
 from maa_gitops.record import parse_moment, signed_bytes
 from maa_gitops.tenant.paths import NAME
 
@@ -26,6 +27,8 @@ REMOTE_ID = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 _VERSION = 1
 _OID = re.compile(r"[0-9a-f]{40}")
+_CODE = re.compile(r"[A-Za-z0-9-]{1,64}")
+_OPTIONAL = frozenset({"message", "remoteId", "digest", "approval"})
 _REQUIRED = frozenset(
     {"account", "action", "at", "commit", "failed", "outcomes", "run", "signature", "state", "store", "target"}
     | {"tenant", "version"}
@@ -33,19 +36,23 @@ _REQUIRED = frozenset(
 
 
 class AppliedOperation(StrEnum):
-    """What a run does to an object of a target; ``none``: it was found as it should be."""
+    """What a run does to an object of a target; ``none``: it was found as it should be; ``adopt``: so, and not ours."""
 
     CREATE = "create"
     EDIT = "edit"
     DELETE = "delete"
     ASSIGN = "assign"
     MOVE = "move"
+    ADOPT = "adopt"
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectOutcome:
-    """What became of one object in one run; ``outcome`` is applied or failed, ``digest`` that of the state sent."""
+    """What became of one object in one run; ``digest`` is that of the state sent.
+
+    ``outcome`` is applied, failed or awaitingNativeApproval; ``approval`` tells for which request it waits.
+    """
 
     object: str
     operation: AppliedOperation
@@ -53,6 +60,7 @@ class ObjectOutcome:
     message: str | None = None
     remote_id: str | None = None
     digest: str | None = None
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ def _outcomes(value: object) -> tuple[ObjectOutcome, ...]:
 
 def _outcome(item: object) -> ObjectOutcome:
     required = {"object", "operation", "outcome"}
-    if not isinstance(item, dict) or not required <= item.keys() <= required | {"message", "remoteId", "digest"}:
+    if not isinstance(item, dict) or not required <= item.keys() <= required | _OPTIONAL:
         raise ValueError("outcome")
     outcome = Outcome(text(item["outcome"]))
     message = text(item["message"]) if "message" in item else None
@@ -198,7 +206,14 @@ def _outcome(item: object) -> ObjectOutcome:
         message=message,
         remote_id=matching(item["remoteId"], REMOTE_ID) if "remoteId" in item else None,
         digest=matching(item["digest"], DIGEST) if "digest" in item else None,
+        approval=_approval(item["approval"]) if "approval" in item else None,
     )
+
+
+def _approval(item: object) -> Approval:
+    if not isinstance(item, dict) or item.keys() != {"code", "call"}:
+        raise ValueError("approval")
+    return Approval(matching(item["code"], _CODE), matching(item["call"], DIGEST))
 
 
 # --- checking --------------------------------------------------------------------------------------------------------
@@ -287,7 +302,8 @@ def _plain(draft: Draft) -> dict[str, object]:
     }
 
 
-def _plain_outcome(outcome: ObjectOutcome) -> dict[str, str]:
+def _plain_outcome(outcome: ObjectOutcome) -> dict[str, object]:
+    waiting = outcome.approval
     plain = {
         "object": outcome.object,
         "operation": outcome.operation.value,
@@ -295,6 +311,7 @@ def _plain_outcome(outcome: ObjectOutcome) -> dict[str, str]:
         "message": outcome.message,
         "remoteId": outcome.remote_id,
         "digest": outcome.digest,
+        "approval": {"code": waiting.code, "call": waiting.call} if waiting is not None else None,
     }
     return {key: value for key, value in plain.items() if value is not None}
 

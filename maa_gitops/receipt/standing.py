@@ -38,7 +38,11 @@ def _target_outcome(target: str, objects: set[str], since: Sequence[Receipt]) ->
     if not since:
         return TargetOutcome(target, Outcome.PENDING)
     newest = since[-1]
-    messages = {outcome.object: outcome.message for outcome in newest.outcomes}
+    told = {outcome.object: outcome for outcome in newest.outcomes}
     failed = sorted(objects.intersection(newest.failed))
-    said = "; ".join(f"{name}: {messages.get(name) or 'it is not at the state of the commit'}" for name in failed)
-    return TargetOutcome(target, Outcome.FAILED, newest.at, said)
+    messages = {name: told[name].message if name in told else None for name in failed}
+    said = "; ".join(
+        f"{name}: {message or 'it is not at the state of the commit'}" for name, message in messages.items()
+    )
+    waits = all(name in told and told[name].outcome is Outcome.AWAITING_NATIVE_APPROVAL for name in failed)
+    return TargetOutcome(target, Outcome.AWAITING_NATIVE_APPROVAL if waits else Outcome.FAILED, newest.at, said)

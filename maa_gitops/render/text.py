@@ -158,16 +158,23 @@ def _said(event: Event) -> list[str]:
     return event.notes.splitlines() if event.notes is not None else []
 
 
+_OUTCOMES = {
+    Outcome.APPLIED: "applied",
+    Outcome.FAILED: "failed",
+    Outcome.PENDING: "waits to be applied",
+    Outcome.AWAITING_NATIVE_APPROVAL: "waits for the target's own approval",
+}
+
+
 def _merge(request: Request) -> Iterator[str]:
     merged = request.facts.merged
     if merged is None:
         return
     yield f"Merged {when(merged.at)} by {merged.by} as {merged.commit[:12]}"
     for outcome in request.facts.outcomes:
-        words = {Outcome.APPLIED: "applied", Outcome.FAILED: "failed", Outcome.PENDING: "waits to be applied"}
         at = f" {when(outcome.at)}" if outcome.at is not None else ""
         message = f": {outcome.message}" if outcome.message else ""
-        yield f"  {outcome.target}: {words[outcome.outcome]}{at}{message}"
+        yield f"  {outcome.target}: {_OUTCOMES[outcome.outcome]}{at}{message}"
 
 
 def _reasons(reasons: Iterable[Reason]) -> Iterator[str]:

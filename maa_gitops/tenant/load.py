@@ -230,11 +230,11 @@ def _settings(document: Document) -> Settings:
     data = _mapping(document.data)
     requests = _mapping(data.get("requests", {}))
     own = tuple(
-        ProfileType(name, str(value["folder"]), _optional(value.get("schema")))
+        ProfileType(name, str(value["folder"]), _optional(value.get("schema")), _mapping(value.get("graph", {})))
         for name, value in ((name, _mapping(value)) for name, value in _mapping(data.get("profileTypes", {})).items())
     )
     targets = tuple(
-        Target(name, str(value["provider"]), {key: str(item) for key, item in value.items() if key != "provider"})
+        Target(name, str(value["provider"]), {key: str(item) for key, item in value.items() if key != "provider"}, own)
         for name, value in (
             (name, _mapping(value)) for name, value in sorted(_mapping(data.get("targets", {})).items())
         )

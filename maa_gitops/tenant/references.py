@@ -16,8 +16,10 @@ from maa_gitops.model import (
     Level,
     Problem,
     Role,
+    Target,
     Tenant,
 )
+from maa_gitops.providers.graph.kinds import collections
 
 Documents = Mapping[str, Document]
 
@@ -26,6 +28,7 @@ def reference_problems(tenant: Tenant, documents: Documents) -> list[Problem]:
     """Everything that is wrong between documents which are each sound."""
     return [
         *_profile_type_problems(tenant, documents),
+        *_graph_place_problems(tenant, documents),
         *_account_problems(tenant, documents),
         *_shared(tenant, documents),
         *_group_problems(tenant, documents),
@@ -68,6 +71,22 @@ def _profile_type_problems(tenant: Tenant, documents: Documents) -> Iterator[Pro
         if owner != own.name:
             text = f"folder '{own.folder}' belongs to profile type {owner}"
             yield _problem(documents, "maa.yaml", (*steps, "folder"), "sharedFolder", text, own.name)
+
+
+def _graph_place_problems(tenant: Tenant, documents: Documents) -> Iterator[Problem]:
+    """What would let the objects of one type be changed as those of another, which other policies protect."""
+    own_types = tenant.settings.profile_types[len(BUILT_IN_TYPES) :]
+    owners: dict[str, str] = {}
+    for collection in collections(Target("", "graph", types=own_types)):
+        owner = owners.setdefault(collection.path.casefold(), collection.profile_type)
+        if owner != collection.profile_type:
+            steps = ("profileTypes", collection.profile_type, "graph", "path")
+            text = f"{collection.path} is where objects of profile type {owner} are"
+            yield _problem(documents, "maa.yaml", steps, "sharedPlace", text, collection.profile_type)
+        if collection.name == collection.marker:
+            steps = ("profileTypes", collection.profile_type, "graph", "markerProperty")
+            text = "the mark needs a text property of its own, not that of the name"
+            yield _problem(documents, "maa.yaml", steps, "sharedProperty", text, collection.profile_type)
 
 
 def _account_problems(tenant: Tenant, documents: Documents) -> Iterator[Problem]:

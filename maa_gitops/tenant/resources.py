@@ -17,6 +17,8 @@ from maa_gitops.tenant.paths import RECORDS, RESOURCES, Kind, document_path, ent
 SCRIPT_FILE_KEYS = ("scriptFile", "detectionScriptFile", "remediationScriptFile")
 """Keys of a script's document that name a sibling file."""
 
+_SHIPPED_TYPES = ("app", "script")
+
 _SHELL_LIMIT = 1024 * 1024
 
 
@@ -28,11 +30,28 @@ class Rules:
     schemas: Mapping[str, Mapping[str, object]]
 
     def schema(self, profile_type: str) -> Mapping[str, object]:
-        """The JSON Schema of a profile type's documents; everything is allowed where none is named."""
-        own = next((candidate.schema for candidate in self.types if candidate.name == profile_type), None)
-        if own is not None:
-            return self.schemas.get(own, {})  # one that is broken is a problem of its own, and blocks everything
-        return shipped_schema(profile_type) if profile_type in ("app", "script") else {}
+        """The JSON Schema of a profile type's documents; everything is allowed where none is named.
+
+        What a resource adopts is no property of the object, so a tenant's own schema need not know of it.
+        """
+        if profile_type in _SHIPPED_TYPES:
+            return shipped_schema(profile_type)
+        path = next((candidate.schema for candidate in self.types if candidate.name == profile_type), None)
+        own = self.schemas.get(path, {}) if path is not None else {}  # a broken one is a problem of its own
+        properties = own.get("properties")
+        return {**own, "properties": {**(properties if isinstance(properties, dict) else {}), "adopt": _adopt()}}
+
+
+def _adopt() -> object:
+    """The schema of ``adopt``, as apps have it, without its references: another schema has not what they lead to."""
+    definitions = shipped_schema("app")["$defs"]
+    if not isinstance(definitions, dict):
+        raise TypeError("the schema of apps has no definitions")
+    return {
+        **definitions["adopt"],
+        "propertyNames": definitions["name"],
+        "additionalProperties": definitions["remoteId"],
+    }
 
 
 def rules_of(loaded: Loaded) -> Rules:

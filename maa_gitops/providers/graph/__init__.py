@@ -1,0 +1,1 @@
+"""Microsoft Intune through Microsoft Graph, beta: the provider ``graph``."""

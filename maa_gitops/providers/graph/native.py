@@ -1,0 +1,173 @@
+"""Writing to a tenant that has Multi Admin Approval of its own: filing a request, waiting for it, sending again.
+
+A write that needs approval is refused with a code; once another administrator has approved the request of that code,
+the same call with the code is carried out. Source: Intune, "Use multi admin approval with Microsoft Graph API".
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from urllib.parse import quote
+
+from maa_gitops.errors import RemoteError
+from maa_gitops.http import Answer
+from maa_gitops.providers import Approval, NativeApprovalError, Occasion
+from maa_gitops.providers.graph.client import GraphClient, Json, said
+
+REQUESTS = "deviceManagement/operationApprovalRequests"
+
+_JUSTIFICATION, _CODE = "x-msft-approval-justification", "x-msft-approval-code"
+_ACTIVE = "active approval request already exists"
+_WAITING, _GRANTED = "needsApproval", "approved"
+_NUMBERS = {1: _WAITING, 2: _GRANTED, 3: "rejected", 4: "cancelled", 5: "completed", 6: "expired"}
+"""Some tenants answer with the number of a status. Source: Graph, operationApprovalRequestStatus."""
+
+_PLAIN = Occasion("maa")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes with what the tenant's own approval needs. ``hands_over``: it is asked for; else we are excluded."""
+
+    client: GraphClient
+    hands_over: bool = True
+    occasion: Occasion = _PLAIN
+
+    def send(self, method: str, path: str, body: Mapping[str, object] | None, *, repeats: bool = True) -> Json:
+        """Send a write; returns the answer.
+
+        Raises:
+            NativeApprovalError: it waits for the tenant's own approval, or that was denied.
+            UnclearError: it may have been done or not.
+            RemoteError: it is refused.
+        """
+        call = _digest(method, path, body)
+        code = self._granted(call) if self.hands_over else None
+        answer = self._once(method, path, body, call, code, repeats=repeats)
+        filed = answer.headers.get(_CODE) if answer.status >= HTTPStatus.BAD_REQUEST else None
+        if answer.status == HTTPStatus.CONFLICT and self.hands_over and _ACTIVE in said(answer.data).lower():
+            found = self._filed_before(call)
+            if found is None:
+                raise _taken(said(answer.data))
+            code = self._granted(call, found)
+            answer = self._once(method, path, body, call, code, repeats=repeats)
+            filed = answer.headers.get(_CODE) if answer.status >= HTTPStatus.BAD_REQUEST else None
+        if filed is not None:
+            if not self.hands_over:
+                raise _not_excluded()
+            raise _waiting(Approval(filed, call))
+        if answer.status == HTTPStatus.BAD_REQUEST and _JUSTIFICATION in said(answer.data).lower():
+            raise _not_excluded()
+        return self.client.understood(method, path, answer)
+
+    def _once(
+        self, method: str, path: str, body: Mapping[str, object] | None, call: str, code: str | None, *, repeats: bool
+    ) -> Answer:
+        """Send it with the code of an approval, or with the words to ask for one: both together would ask anew."""
+        headers: dict[str, str] = {}
+        if code is not None:
+            headers[_CODE] = code
+        elif self.hands_over:
+            words = f"{self.occasion.justification} {_token(call)}"
+            headers[_JUSTIFICATION] = base64.b64encode(words.encode()).decode()
+        return self.client.write(method, path, body, headers=headers, repeats=repeats)
+
+    def _granted(self, call: str, approval: Approval | None = None) -> str | None:
+        """The code of the approval for this call; None: nothing has been filed for it, or it has run out.
+
+        Raises:
+            NativeApprovalError: it waits, or was denied.
+        """
+        approval = approval or self.occasion.approval
+        if approval is None:
+            return None
+        request = self._request(approval.code)
+        status = status_of(request) if request is not None else None
+        if approval.call != call:
+            self._give_up(approval.code, status)
+            return None
+        match status:
+            case "approved":
+                return approval.code
+            case "needsApproval":
+                raise _waiting(approval, request)
+            case "rejected" | "cancelled":
+                raise _denied(approval, request or {})
+            case _:
+                return None
+
+    def _request(self, code: str) -> Mapping[str, Json] | None:
+        """The request of a code, which is its id; looked for in the list where a tenant does not give it alone."""
+        with suppress(RemoteError):
+            found = self.client.get(f"{REQUESTS}/{quote(code, safe='')}")
+            if isinstance(found, dict):
+                return found
+        return next((found for found in self.client.pages(REQUESTS) if found.get("id") == code), None)
+
+    def _filed_before(self, call: str) -> Approval | None:
+        """What a run that was cut off has filed for this very call; its justification tells."""
+        for found in self.client.pages(REQUESTS):
+            words = found.get("requestJustification")
+            is_ours = isinstance(words, str) and words.endswith(_token(call))
+            if is_ours and status_of(found) in (_WAITING, _GRANTED):
+                return Approval(str(found.get("id")), call)
+        return None
+
+    def _give_up(self, code: str, status: str | None) -> None:
+        """Take back what was filed for a call that is no longer wanted, so that the object is free."""
+        with suppress(RemoteError):
+            if status == _WAITING:
+                self.client.write("POST", f"{REQUESTS}/cancelMyRequest", {"id": code})
+            elif status == _GRANTED:
+                self.client.write("POST", f"{REQUESTS}/{quote(code, safe='')}/cancelApproval", _CANCELS)
+
+
+_CANCELS = {"justification": "superseded by a later approved change", "approvalSource": "adminConsole"}
+
+
+def status_of(request: Mapping[str, Json]) -> str | None:
+    """The status of a request; None: it is unknown."""
+    found = request.get("status")
+    return _NUMBERS.get(found) if isinstance(found, int) else str(found) if found else None
+
+
+def _digest(method: str, path: str, body: Mapping[str, object] | None) -> str:
+    text = f"{method} {path}\n{json.dumps(body, sort_keys=True, separators=(',', ':'))}"
+    return "sha256:" + sha256(text.encode()).hexdigest()
+
+
+def _token(call: str) -> str:
+    return f"[{call.removeprefix('sha256:')[:16]}]"
+
+
+def _waiting(approval: Approval, request: Mapping[str, Json] | None = None) -> NativeApprovalError:
+    until = (request or {}).get("expirationDateTime")
+    end = f", until {until}" if isinstance(until, str) else ""
+    return NativeApprovalError(
+        f"waits for Intune's own approval, request {approval.code}{end}; then: maa apply", approval, waits=True
+    )
+
+
+def _denied(approval: Approval, request: Mapping[str, Json]) -> NativeApprovalError:
+    notes = request.get("approvalJustification")
+    why = f": {notes}" if isinstance(notes, str) and notes else ""
+    words = f"Intune's own approval, request {approval.code}, was {status_of(request)}{why}; maa revert takes it back"
+    return NativeApprovalError(words, approval, waits=False)
+
+
+def _taken(words: str) -> RemoteError:
+    return RemoteError(
+        f"somebody else's request for this object waits in Intune ({words})", retry=True, code="nativeApprovalTaken"
+    )
+
+
+def _not_excluded() -> RemoteError:
+    return RemoteError(
+        "Intune asks for its own approval",
+        hint="add the application to the exclusions of the access policies in Intune, or set nativeApproval: handshake",
+        code="nativeApproval",
+    )

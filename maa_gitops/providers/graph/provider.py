@@ -1,0 +1,345 @@
+"""The provider ``graph``: resources in Microsoft Intune, by its marks and ids, written no more than is needed."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from maa_gitops.errors import RemoteError
+from maa_gitops.http import Connection
+from maa_gitops.model import Target
+from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Reach, RemoteObject, Surroundings, spelling
+from maa_gitops.providers.graph.client import GraphClient, Json, UnclearError
+from maa_gitops.providers.graph.credentials import credential
+from maa_gitops.providers.graph.kinds import Collection, collections
+from maa_gitops.providers.graph.native import Writer
+from maa_gitops.providers.graph.reading import Directory, Raw, object_path, organization, read_collection, read_whole
+from maa_gitops.providers.graph.shapes import (
+    Names,
+    compared,
+    compared_assignments,
+    graph_assignment,
+    graph_properties,
+    is_unseen,
+    with_mark,
+)
+
+DEFAULT_URL = "https://graph.microsoft.com/beta"
+
+_PUBLISH_TRIES = 10
+
+
+@dataclass(slots=True)
+class _Known:
+    """What has been asked of the tenant in this run."""
+
+    directory: Directory
+    store: str | None = None
+    raws: dict[str, Raw] = field(default_factory=dict)
+    others: list[Raw] = field(default_factory=list)
+    marks: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphProvider:
+    """One tenant. Not for several threads at once."""
+
+    target: Target
+    client: GraphClient
+    collections: tuple[Collection, ...]
+    writer: Writer
+    known: _Known
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+
+    @classmethod
+    def open(cls, target: Target, surroundings: Surroundings, client: GraphClient | None = None) -> "GraphProvider":
+        """Open a target; nothing is asked yet.
+
+        Raises:
+            RemoteError: there is no credential, or the address may not be asked.
+        """
+        if client is None:
+            environment = surroundings.environment
+            connection = Connection(proxy=environment.get("HTTPS_PROXY") or environment.get("https_proxy"))
+            token = credential(target.options, environment, connection)
+            client = GraphClient(target.options.get("url", DEFAULT_URL).rstrip("/"), token, connection)
+        writer = Writer(client, target.options.get("nativeApproval", "handshake") == "handshake")
+        known = _Known(Directory(client))
+        return cls(target, client, collections(target), writer, known, surroundings.progress)
+
+    @property
+    def store(self) -> str:
+        """The id of the tenant, which must be the one that the target names.
+
+        Raises:
+            RemoteError: ``wrongTenant``, or Graph does not answer.
+        """
+        if self.known.store is None:
+            found, wanted = organization(self.client), self.target.options.get("tenantId", "")
+            if found.casefold() != wanted.casefold():
+                text = f"the credential is for tenant {found}, but target {self.target.name} names {wanted}"
+                raise RemoteError(text, hint="sign in to the tenant that maa.yaml names", code="wrongTenant")
+            self.known.store = found
+        return self.known.store
+
+    def takes(self, profile_type: str) -> bool:
+        """Whether Graph has a place for objects of this profile type."""
+        return any(collection.profile_type == profile_type for collection in self.collections)
+
+    def as_sent(self, desired: DesiredObject) -> DesiredObject:
+        """The form that is compared.
+
+        Raises:
+            RemoteError: a group or an assignment filter is unknown, its name is not one's alone, or two assignments
+                have the same target.
+        """
+        collection = self._place(desired)
+        names = self._names(desired.assignments)
+        targets = [
+            spelling(_addressee(found["target"])) for found in self._graph_assignments(desired, collection, names)
+        ]
+        if len({*targets}) < len(targets):
+            raise RemoteError("two of its assignments have the same target; Graph would ignore one")
+        return DesiredObject(
+            desired.profile_type,
+            compared(desired.data, collection),
+            compared_assignments(desired.assignments),
+            sent=desired,
+            is_unseen=is_unseen(desired.assignments),
+        )
+
+    def objects(self) -> Mapping[str, RemoteObject]:
+        """Everything that is there of the kinds that resources can be, by id."""
+        _ = self.store
+        self.known.raws.clear()
+        self.known.others.clear()
+        for collection in self.collections:
+            kept, others = read_collection(self.client, collection, self.progress)
+            self.known.raws.update({raw.remote_id: raw for raw in kept})
+            self.known.others.extend(others)
+        return self._remotes(self.known.raws.values())
+
+    def _remotes(self, raws: Iterable[Raw]) -> dict[str, RemoteObject]:
+        raws = list(raws)
+        names = self.known.directory.names(group_ids={found for raw in raws for found in raw.group_ids})
+        return {raw.remote_id: raw.remote(names) for raw in raws}
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was read besides, of kinds that cannot be kept."""
+        return tuple(sorted((raw.left_out() for raw in self.known.others), key=lambda found: found.remote_id))
+
+    def obstacle(self, remote: RemoteObject | None, desired: DesiredObject) -> str | None:
+        """What cannot be changed once an object exists; and, for one to be made, another of its name."""
+        collection = self._place(desired)
+        if remote is None:
+            return self._homonym(collection, desired)
+        kind = desired.data.get("type")
+        if remote.held.data.get("type") != kind:
+            return f"its type cannot be changed from {remote.held.data.get('type')} to {kind}; make another object"
+        fixed = collection.immutable_of(str(kind) if kind is not None else None)
+        changed = sorted(key for key in fixed if remote.held.data.get(key) != desired.data.get(key))
+        return f"{', '.join(changed)} cannot be changed once it exists; make another object" if changed else None
+
+    def _homonym(self, collection: Collection, desired: DesiredObject) -> str | None:
+        name = desired.data.get(collection.name)
+        same = sorted(
+            raw.remote_id
+            for raw in self.known.raws.values()
+            if raw.marker is None and raw.collection == collection and raw.properties.get(collection.name) == name
+        )
+        if not same:
+            return None
+        what = f"an object named '{name}' is there already, {', '.join(same)}, and not from this repository"
+        return f"{what}; adopt it (adopt: {{{self.target.name}: {same[0]}}}), or rename or delete it"
+
+    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
+        """How many people and devices are in the groups."""
+        return self.known.directory.reach(assignments) if assignments else ()
+
+    def on(self, occasion: Occasion) -> "GraphProvider":
+        """The same tenant, for writing on an occasion."""
+        writer = Writer(self.client, self.writer.hands_over, occasion)
+        return GraphProvider(self.target, self.client, self.collections, writer, self.known, self.progress)
+
+    def find(self, marker: str) -> str | None:
+        """The id of the object that bears the mark; each collection is read once for that, before the first create."""
+        profile_type = marker.split(":", 2)[-1].partition("/")[0]
+        if profile_type not in self.known.marks:
+            self.known.marks[profile_type] = self._read_marks(profile_type)
+        return self.known.marks[profile_type].get(marker)
+
+    def _read_marks(self, profile_type: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for collection in self._of_type(profile_type):
+            for item in self.client.pages(collection.path):
+                raw = Raw(collection, item, ())
+                if raw.marker is not None:
+                    found[raw.marker] = raw.remote_id
+        return found
+
+    # Writing
+
+    def create(self, desired: DesiredObject, marker: str) -> str:
+        """Make an object, then assign it."""
+        other = self.find(marker)
+        if other is not None:
+            raise RemoteError(f"object {other} bears the mark {marker} already")
+        collection = self._place(desired)
+        body = self._body(desired, collection, marker, None)
+        try:
+            made = self.writer.send("POST", collection.path, body, repeats=False)
+            remote_id = str(made["id"]) if isinstance(made, dict) and "id" in made else None
+        except UnclearError as error:
+            remote_id = self._found_again(marker, error)
+        if remote_id is None:
+            raise RemoteError("Graph does not say what it made; the next run finds it", retry=True)
+        self.known.marks.setdefault(desired.profile_type, {})[marker] = remote_id
+        if desired.whole.assignments:
+            self._assign(collection, remote_id, desired)
+        return remote_id
+
+    def _found_again(self, marker: str, error: UnclearError) -> str:
+        """Look for what a create without an answer may have made; it is never sent twice."""
+        self.known.marks.clear()
+        found = self.find(marker)
+        if found is None:
+            raise error
+        return found
+
+    def update(self, remote_id: str, desired: DesiredObject, marker: str) -> None:
+        """Bring an object to a state, as far as it is not there."""
+        collection = self._place(desired)
+        raw = self._read(collection, remote_id)
+        remote = self._remotes([raw])[remote_id]
+        if remote.held.data != desired.data or remote.marker != marker:
+            body = self._body(desired, collection, marker, remote.held)
+            self.writer.send("PUT" if collection.replaces else "PATCH", object_path(collection, remote_id), body)
+            self.known.marks.pop(desired.profile_type, None)
+        is_assigned = (
+            remote.held.digest == DesiredObject(desired.profile_type, remote.held.data, desired.assignments).digest
+        )
+        if collection.assign is not None and (desired.is_unseen or not is_assigned):
+            self._assign(collection, remote_id, desired)
+
+    def assign(self, remote_id: str, assignments: Sequence[Mapping[str, object]]) -> None:
+        """Replace all assignments of an object."""
+        raw = self.known.raws.get(remote_id) or self._searched(remote_id)
+        state = raw.state(self.known.directory.names(group_ids=raw.group_ids))
+        desired = DesiredObject(state.profile_type, state.data, tuple(assignments))
+        self._assign(raw.collection, remote_id, desired)
+
+    def delete(self, remote_id: str) -> None:
+        """Take an object away; one that is gone already is no error."""
+        raw = self.known.raws.get(remote_id)
+        if raw is None:
+            try:
+                raw = self._searched(remote_id)
+            except RemoteError as error:
+                if error.code == "graphNotFound":
+                    return
+                raise
+        try:
+            self.writer.send("DELETE", object_path(raw.collection, remote_id), None)
+        except RemoteError as error:
+            if error.code != "graphNotFound":
+                raise
+        self.known.raws.pop(remote_id, None)
+        self.known.marks.pop(raw.collection.profile_type, None)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.client.connection.close()
+
+    def _assign(self, collection: Collection, remote_id: str, desired: DesiredObject) -> None:
+        if collection.assign is None:
+            if desired.assignments:
+                raise RemoteError(f"objects of type {collection.profile_type} cannot be assigned")
+            return
+        if collection.publishes:
+            self._wait_until_published(collection, remote_id)
+        assignments = desired.whole.assignments
+        items = self._graph_assignments(desired.whole, collection, self._names(assignments))
+        self.writer.send("POST", f"{object_path(collection, remote_id)}/assign", {collection.assign: items})
+
+    def _wait_until_published(self, collection: Collection, remote_id: str) -> None:
+        """Graph takes no assignment of an app before; the next run goes on if it takes too long."""
+        state: Json = None
+        for attempt in range(_PUBLISH_TRIES):
+            state = self.client.get(object_path(collection, remote_id)).get("publishingState")
+            if state == "published":
+                return
+            self.client.wait(min(10.0, 0.5 * 2**attempt))
+        raise RemoteError(f"the app is made but not published yet ({state}); maa apply assigns it later", retry=True)
+
+    def _body(
+        self, desired: DesiredObject, collection: Collection, marker: str, held: DesiredObject | None
+    ) -> dict[str, object]:
+        """What is sent of an object: everything that can be said of it, so that what is unsaid is as if never said."""
+        data = dict(desired.whole.data)
+        kind = collection.kinds.get(str(data.get("type", "")))
+        unsaid = kind.writable if kind is not None else _unsaid(held)
+        for key, value in unsaid.items() if held is not None else ():
+            data.setdefault(key, list(value) if isinstance(value, tuple) else value)
+        data[collection.marker] = with_mark(data.get(collection.marker), marker)
+        if held is not None and not collection.replaces:
+            fixed = collection.immutable_of(str(data.get("type", "")))
+            data = {key: value for key, value in data.items() if key not in fixed}
+        return graph_properties(data, collection)
+
+    def _graph_assignments(
+        self, desired: DesiredObject, collection: Collection, names: Names
+    ) -> list[dict[str, object]]:
+        kind = desired.data.get("type")
+        try:
+            return [
+                graph_assignment(found, collection, str(kind) if kind is not None else None, names)
+                for found in desired.assignments
+            ]
+        except LookupError as error:
+            hint = "write the group's display name as Entra has it"
+            raise RemoteError(str(error.args[0]), hint=hint, code="unknownGroup") from error
+
+    def _names(self, assignments: Iterable[Mapping[str, object]]) -> Names:
+        targets = [found.get("target") for found in assignments]
+        wanted = {
+            str(target[key])
+            for target in targets
+            if isinstance(target, Mapping)
+            for key in ("group", "excludeGroup")
+            if key in target
+        }
+        return self.known.directory.names(group_names=wanted)
+
+    def _of_type(self, profile_type: str) -> list[Collection]:
+        return [found for found in self.collections if found.profile_type == profile_type]
+
+    def _place(self, desired: DesiredObject) -> Collection:
+        """The collection that an object belongs to."""
+        kind = desired.data.get("type")
+        for collection in self._of_type(desired.profile_type):
+            if not collection.kinds or kind in collection.kinds:
+                return collection
+        raise RemoteError(f"Graph has no place for {desired.profile_type} of type {kind}")
+
+    def _read(self, collection: Collection, remote_id: str) -> Raw:
+        found = read_whole(self.client, collection, [remote_id])
+        if not found:
+            raise RemoteError(f"the target has no object {remote_id} any more", retry=True, code="graphNotFound")
+        return found[0]
+
+    def _searched(self, remote_id: str) -> Raw:
+        """An object by its id alone, wherever it is."""
+        for collection in self.collections:
+            found = read_whole(self.client, collection, [remote_id])
+            if found:
+                return found[0]
+        raise RemoteError(f"the target has no object {remote_id} any more", retry=True, code="graphNotFound")
+
+
+def _unsaid(held: DesiredObject | None) -> dict[str, object]:
+    """What to send for a property of a kind that is not known here, if it is there and no longer wanted."""
+    data = held.data if held is not None else {}
+    return {key: False if value is True else None for key, value in data.items() if key != "type"}
+
+
+def _addressee(target: object) -> object:
+    """Whom an assignment's target means, its filter aside."""
+    return {key: value for key, value in target.items() if "Filter" not in key} if isinstance(target, dict) else target

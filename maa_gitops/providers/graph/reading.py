@@ -1,0 +1,238 @@
+"""Reading a tenant: the objects of its collections with their assignments, and the names of groups and filters."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from maa_gitops.errors import RemoteError
+from maa_gitops.providers import DesiredObject, LeftOut, Reach, RemoteObject
+from maa_gitops.providers.graph.client import GraphClient, Json, misunderstood
+from maa_gitops.providers.graph.kinds import Collection
+from maa_gitops.providers.graph.shapes import (
+    Names,
+    assignment_of,
+    compared,
+    compared_assignments,
+    kind_of,
+    mark_in,
+    properties_of,
+    without_mark,
+)
+
+FILTERS = "deviceManagement/assignmentFilters"
+
+_NO_BUILT_IN = (
+    "(microsoft.graph.managedApp/appAvailability) eq null or "
+    "(microsoft.graph.managedApp/appAvailability) eq 'lineOfBusiness' or isAssigned eq true"
+)
+"""Apps that Intune brings along and nobody has assigned are left out of a list by this filter."""
+
+_POLICY_SETS = "policySets"
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An object as Graph has it, with its assignments."""
+
+    collection: Collection
+    properties: Mapping[str, Json]
+    assignments: tuple[Mapping[str, Json], ...]
+
+    @property
+    def remote_id(self) -> str:
+        """Its id."""
+        return str(self.properties.get("id"))
+
+    @property
+    def marker(self) -> str | None:
+        """The mark that it bears."""
+        return mark_in(self.properties.get(self.collection.marker))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is of a kind that a resource can be."""
+        return not self.collection.kinds or kind_of(self.properties, self.collection) in self.collection.kinds
+
+    def state(self, names: Names) -> DesiredObject:
+        """Its state, in the form that is compared."""
+        data = properties_of(self.properties, self.collection)
+        if self.collection.marker in data:
+            data[self.collection.marker] = without_mark(data[self.collection.marker])
+        assignments = compared_assignments(assignment_of(found, names) for found in self.assignments)
+        return DesiredObject(self.collection.profile_type, compared(data, self.collection), assignments)
+
+    def remote(self, names: Names) -> RemoteObject:
+        """It as an object of a target."""
+        return RemoteObject(self.remote_id, self.marker, self.state(names))
+
+    def left_out(self) -> LeftOut:
+        """It as something that cannot be kept."""
+        kind = kind_of(self.properties, self.collection) or "no type"
+        why = f"objects of the kind {kind} cannot be kept as resources"
+        return LeftOut(self.remote_id, str(self.properties.get(self.collection.name) or ""), why)
+
+    @property
+    def group_ids(self) -> frozenset[str]:
+        """The groups that its assignments name."""
+        targets = (found.get("target") for found in self.assignments)
+        return frozenset(str(found["groupId"]) for found in targets if isinstance(found, dict) and "groupId" in found)
+
+
+def read_collection(
+    client: GraphClient, collection: Collection, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> tuple[list[Raw], list[Raw]]:
+    """Read a collection: what a resource can be, whole, and the rest as the list has it.
+
+    The list alone is not enough: it leaves out scripts' texts, icons and, for some, assignments.
+    """
+    query = {"filter": _NO_BUILT_IN} if collection.publishes else {}
+    listed = [Raw(collection, found, ()) for found in client.pages(collection.path, **query) if not _is_hidden(found)]
+    kept = [raw for raw in listed if raw.is_kept]
+    return read_whole(client, collection, [raw.remote_id for raw in kept], progress), [
+        raw for raw in listed if not raw.is_kept
+    ]
+
+
+def _is_hidden(found: Mapping[str, Json]) -> bool:
+    """Whether it is Microsoft's own, which nobody can change."""
+    return any(found.get(key) is True for key in ("isGlobalScript", "isBuiltIn", "isBuiltInRoleDefinition"))
+
+
+def read_whole(
+    client: GraphClient,
+    collection: Collection,
+    ids: Sequence[str],
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[Raw]:
+    """Read objects by their ids; one that is gone is left out."""
+    expand = f"?$expand={quote(','.join(collection.expand), safe='$(),=')}" if collection.expand else ""
+    places = [f"/{object_path(collection, found)}" for found in ids]
+    paths = [f"{place}{expand}" for place in places]
+    if collection.assign is not None:
+        paths += [f"{place}/assignments" for place in places]
+    answers = client.batch(paths, progress=progress)
+    whole = []
+    for index, properties in enumerate(answers[: len(ids)]):
+        assigned = answers[len(ids) + index] if collection.assign is not None else {"value": []}
+        if properties is None or assigned is None:
+            continue
+        whole.append(Raw(collection, _object(properties), _assignments(client, assigned)))
+    return whole
+
+
+def object_path(collection: Collection, remote_id: str) -> str:
+    """The path of one object."""
+    return f"{collection.path}/{quote(remote_id, safe='')}"
+
+
+def _object(found: Json) -> Mapping[str, Json]:
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        raise misunderstood("an object")
+    return found
+
+
+def _assignments(client: GraphClient, found: Json) -> tuple[Mapping[str, Json], ...]:
+    """The assignments that are the object's own; those of a policy set are governed there."""
+    items = list(found.get("value", [])) if isinstance(found, dict) else [found]
+    more = found.get("@odata.nextLink") if isinstance(found, dict) else None
+    if isinstance(more, str):
+        items += client.pages(more.removeprefix(f"{client.url}/"))
+    if not all(isinstance(item, dict) for item in items):
+        raise misunderstood("assignments")
+    return tuple(item for item in items if item.get("source") != _POLICY_SETS)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Directory:
+    """What groups and assignment filters are called; asked once for each, since a run is short."""
+
+    client: GraphClient
+    _groups: dict[str, str] = field(default_factory=dict)
+    _known_names: set[str] = field(default_factory=set)
+    _known_ids: set[str] = field(default_factory=set)
+    _filters: dict[str, str] | None = None
+
+    def names(self, *, group_ids: Iterable[str] = (), group_names: Iterable[str] = ()) -> Names:
+        """The names of these groups, and every group of these names, with all assignment filters.
+
+        A name is asked for as well where an id was, so that it is known whether it is one group's alone.
+        """
+        self._learn_ids(sorted({*group_ids} - self._known_ids))
+        wanted = {*group_names, *(self._groups[found] for found in self._known_ids if found in self._groups)}
+        self._learn_names(sorted(wanted - self._known_names))
+        if self._filters is None:
+            self._filters = {
+                str(found.get("id")): str(found.get("displayName"))
+                for found in self.client.pages(FILTERS, select="id,displayName")
+            }
+        return Names(self._groups, self._filters)
+
+    def _learn_ids(self, ids: Sequence[str]) -> None:
+        answers = self.client.batch([f"/groups/{quote(found, safe='')}?$select=id,displayName" for found in ids])
+        self._groups.update(_named(found) for found in answers if found is not None)
+        self._known_ids |= set(ids)
+
+    def _learn_names(self, names: Sequence[str]) -> None:
+        paths = []
+        for name in names:
+            wanted = quote("displayName eq '" + name.replace("'", "''") + "'", safe="")
+            paths.append(f"/groups?$filter={wanted}&$select=id,displayName")
+        for name, found in zip(names, self.client.batch(paths), strict=True):
+            items = found.get("value") if isinstance(found, dict) else None
+            if not isinstance(items, list) or "@odata.nextLink" in found:
+                raise misunderstood("groups")
+            same = (pair for pair in map(_named, items) if pair[1] == name)  # Graph compares without regard to case
+            self._groups.update(same)
+        self._known_names |= set(names)
+
+    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
+        """How many people and devices are in the groups that assignments name, nested ones included."""
+        targets = [found.get("target") for found in assignments]
+        mappings = [target for target in targets if isinstance(target, Mapping)]
+        wanted = {str(found.get("group") or found.get("excludeGroup")) for found in mappings if _names_group(found)}
+        names = self.names(group_names=wanted)
+        ids = {name: found[0] for name in sorted(wanted) if len(found := names.group_ids(name)) == 1}
+        paths = [
+            f"groups/{found}/transitiveMembers/microsoft.graph.{kind}" for found in ids.values() for kind in _KINDS
+        ]
+        counts = self.client.counts(paths)
+        known = {name: counts[2 * index : 2 * index + 2] for index, name in enumerate(ids)}
+        told = dict.fromkeys(label for target in mappings if (label := _label(target)) is not None)
+        return tuple(Reach(label, *known.get(name, (None, None))) for label, name in told)
+
+
+_KINDS = ("user", "device")
+
+
+def _names_group(target: Mapping[str, object]) -> bool:
+    return "group" in target or "excludeGroup" in target
+
+
+def _label(target: Mapping[str, object]) -> tuple[str, str] | None:
+    """What a target is called, and the name of its group if it has one."""
+    if "allDevices" in target or "allUsers" in target:
+        return ("all devices" if "allDevices" in target else "all users", "")
+    if "group" in target:
+        return str(target["group"]), str(target["group"])
+    return (f"not {target['excludeGroup']}", str(target["excludeGroup"])) if "excludeGroup" in target else None
+
+
+def _named(found: Json) -> tuple[str, str]:
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        raise misunderstood("a group")
+    return found["id"], str(found.get("displayName"))
+
+
+def organization(client: GraphClient) -> str:
+    """The id of the tenant that answers.
+
+    Raises:
+        RemoteError: it does not say.
+    """
+    found = next(iter(client.pages("organization", select="id")), None)
+    if found is None or not isinstance(found.get("id"), str):
+        raise RemoteError("Graph does not say which tenant this is", code="graphMisunderstood")
+    return str(found["id"])
