@@ -95,11 +95,11 @@ class Tenant:
     def names(self) -> Names:
         """The names of groups and assignment filters, by id."""
         if self._names is None:
-            kinds = (self.store.entries(kind) for kind in (GROUP, FILTER))
-            self._names = Names(
-                *({key: str(found.get("displayName")) for key, found in kind.items()} for kind in kinds)
-            )
+            self._names = Names(self._named(GROUP), self._named(FILTER))
         return self._names
+
+    def _named(self, kind: str) -> dict[str, str]:
+        return {key: str(found.get("displayName")) for key, found in self.store.entries(kind).items()}
 
     def _graph_assignments(
         self, assignments: Iterable[Mapping[str, object]], collection: Collection, kind: str | None

@@ -6,21 +6,14 @@ from dataclasses import dataclass, field
 from maa_gitops.errors import RemoteError
 from maa_gitops.http import Connection
 from maa_gitops.model import Target
-from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Reach, RemoteObject, Surroundings, spelling
+from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Reach, RemoteObject, Surroundings
 from maa_gitops.providers.graph.client import GraphClient, Json, UnclearError
 from maa_gitops.providers.graph.credentials import credential
 from maa_gitops.providers.graph.kinds import Collection, collections
 from maa_gitops.providers.graph.native import Writer
 from maa_gitops.providers.graph.reading import Directory, Raw, object_path, organization, read_collection, read_whole
-from maa_gitops.providers.graph.shapes import (
-    Names,
-    compared,
-    compared_assignments,
-    graph_assignment,
-    graph_properties,
-    is_unseen,
-    with_mark,
-)
+from maa_gitops.providers.graph.sending import body, groups_in, has_filter, sent_assignments
+from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, is_unseen
 
 DEFAULT_URL = "https://graph.microsoft.com/beta"
 
@@ -88,16 +81,10 @@ class GraphProvider:
         """The form that is compared.
 
         Raises:
-            RemoteError: a group or an assignment filter is unknown, its name is not one's alone, or two assignments
-                have the same target.
+            RemoteError: an assignment cannot be sent: its group is unknown, say.
         """
         collection = self._place(desired)
-        names = self._names(desired.assignments)
-        targets = [
-            spelling(_addressee(found["target"])) for found in self._graph_assignments(desired, collection, names)
-        ]
-        if len({*targets}) < len(targets):
-            raise RemoteError("two of its assignments have the same target; Graph would ignore one")
+        sent_assignments(desired, collection, self._names(desired.assignments))
         return DesiredObject(
             desired.profile_type,
             compared(desired.data, collection),
@@ -119,7 +106,8 @@ class GraphProvider:
 
     def _remotes(self, raws: Iterable[Raw]) -> dict[str, RemoteObject]:
         raws = list(raws)
-        names = self.known.directory.names(group_ids={found for raw in raws for found in raw.group_ids})
+        ids = {found for raw in raws for found in raw.group_ids}
+        names = self.known.directory.names(group_ids=ids, filters=any(raw.has_filter for raw in raws))
         return {raw.remote_id: raw.remote(names) for raw in raws}
 
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -183,9 +171,9 @@ class GraphProvider:
         if other is not None:
             raise RemoteError(f"object {other} bears the mark {marker} already")
         collection = self._place(desired)
-        body = self._body(desired, collection, marker, None)
+        given = body(desired, collection, marker, None)
         try:
-            made = self.writer.send("POST", collection.path, body, repeats=False)
+            made = self.writer.send("POST", collection.path, given, repeats=False)
             remote_id = str(made["id"]) if isinstance(made, dict) and "id" in made else None
         except UnclearError as error:
             remote_id = self._found_again(marker, error)
@@ -210,8 +198,8 @@ class GraphProvider:
         raw = self._read(collection, remote_id)
         remote = self._remotes([raw])[remote_id]
         if remote.held.data != desired.data or remote.marker != marker:
-            body = self._body(desired, collection, marker, remote.held)
-            self.writer.send("PUT" if collection.replaces else "PATCH", object_path(collection, remote_id), body)
+            given = body(desired, collection, marker, remote.held)
+            self.writer.send("PUT" if collection.replaces else "PATCH", object_path(collection, remote_id), given)
             self.known.marks.pop(desired.profile_type, None)
         is_assigned = (
             remote.held.digest == DesiredObject(desired.profile_type, remote.held.data, desired.assignments).digest
@@ -222,7 +210,7 @@ class GraphProvider:
     def assign(self, remote_id: str, assignments: Sequence[Mapping[str, object]]) -> None:
         """Replace all assignments of an object."""
         raw = self.known.raws.get(remote_id) or self._searched(remote_id)
-        state = raw.state(self.known.directory.names(group_ids=raw.group_ids))
+        state = raw.state(self.known.directory.names(group_ids=raw.group_ids, filters=raw.has_filter))
         desired = DesiredObject(state.profile_type, state.data, tuple(assignments))
         self._assign(raw.collection, remote_id, desired)
 
@@ -255,8 +243,7 @@ class GraphProvider:
             return
         if collection.publishes:
             self._wait_until_published(collection, remote_id)
-        assignments = desired.whole.assignments
-        items = self._graph_assignments(desired.whole, collection, self._names(assignments))
+        items = sent_assignments(desired.whole, collection, self._names(desired.whole.assignments))
         self.writer.send("POST", f"{object_path(collection, remote_id)}/assign", {collection.assign: items})
 
     def _wait_until_published(self, collection: Collection, remote_id: str) -> None:
@@ -269,44 +256,8 @@ class GraphProvider:
             self.client.wait(min(10.0, 0.5 * 2**attempt))
         raise RemoteError(f"the app is made but not published yet ({state}); maa apply assigns it later", retry=True)
 
-    def _body(
-        self, desired: DesiredObject, collection: Collection, marker: str, held: DesiredObject | None
-    ) -> dict[str, object]:
-        """What is sent of an object: everything that can be said of it, so that what is unsaid is as if never said."""
-        data = dict(desired.whole.data)
-        kind = collection.kinds.get(str(data.get("type", "")))
-        unsaid = kind.writable if kind is not None else _unsaid(held)
-        for key, value in unsaid.items() if held is not None else ():
-            data.setdefault(key, list(value) if isinstance(value, tuple) else value)
-        data[collection.marker] = with_mark(data.get(collection.marker), marker)
-        if held is not None and not collection.replaces:
-            fixed = collection.immutable_of(str(data.get("type", "")))
-            data = {key: value for key, value in data.items() if key not in fixed}
-        return graph_properties(data, collection)
-
-    def _graph_assignments(
-        self, desired: DesiredObject, collection: Collection, names: Names
-    ) -> list[dict[str, object]]:
-        kind = desired.data.get("type")
-        try:
-            return [
-                graph_assignment(found, collection, str(kind) if kind is not None else None, names)
-                for found in desired.assignments
-            ]
-        except LookupError as error:
-            hint = "write the group's display name as Entra has it"
-            raise RemoteError(str(error.args[0]), hint=hint, code="unknownGroup") from error
-
-    def _names(self, assignments: Iterable[Mapping[str, object]]) -> Names:
-        targets = [found.get("target") for found in assignments]
-        wanted = {
-            str(target[key])
-            for target in targets
-            if isinstance(target, Mapping)
-            for key in ("group", "excludeGroup")
-            if key in target
-        }
-        return self.known.directory.names(group_names=wanted)
+    def _names(self, assignments: Sequence[Mapping[str, object]]) -> Names:
+        return self.known.directory.names(group_names=groups_in(assignments), filters=has_filter(assignments))
 
     def _of_type(self, profile_type: str) -> list[Collection]:
         return [found for found in self.collections if found.profile_type == profile_type]
@@ -332,14 +283,3 @@ class GraphProvider:
             if found:
                 return found[0]
         raise RemoteError(f"the target has no object {remote_id} any more", retry=True, code="graphNotFound")
-
-
-def _unsaid(held: DesiredObject | None) -> dict[str, object]:
-    """What to send for a property of a kind that is not known here, if it is there and no longer wanted."""
-    data = held.data if held is not None else {}
-    return {key: False if value is True else None for key, value in data.items() if key != "type"}
-
-
-def _addressee(target: object) -> object:
-    """Whom an assignment's target means, its filter aside."""
-    return {key: value for key, value in target.items() if "Filter" not in key} if isinstance(target, dict) else target

@@ -8,7 +8,9 @@ from maa_gitops.errors import RemoteError
 from maa_gitops.providers import DesiredObject, LeftOut, Reach, RemoteObject
 from maa_gitops.providers.graph.client import GraphClient, Json, misunderstood
 from maa_gitops.providers.graph.kinds import Collection
+from maa_gitops.providers.graph.sending import groups_in
 from maa_gitops.providers.graph.shapes import (
+    FILTER_ID,
     Names,
     assignment_of,
     compared,
@@ -76,6 +78,12 @@ class Raw:
         """The groups that its assignments name."""
         targets = (found.get("target") for found in self.assignments)
         return frozenset(str(found["groupId"]) for found in targets if isinstance(found, dict) and "groupId" in found)
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether an assignment filter narrows one of its assignments."""
+        targets = (found.get("target") for found in self.assignments)
+        return any(isinstance(found, dict) and found.get(FILTER_ID) for found in targets)
 
 
 def read_collection(
@@ -155,20 +163,20 @@ class Directory:
     _known_ids: set[str] = field(default_factory=set)
     _filters: dict[str, str] | None = None
 
-    def names(self, *, group_ids: Iterable[str] = (), group_names: Iterable[str] = ()) -> Names:
-        """The names of these groups, and every group of these names, with all assignment filters.
+    def names(self, *, group_ids: Iterable[str] = (), group_names: Iterable[str] = (), filters: bool = False) -> Names:
+        """The names of these groups, and every group of these names; those of all assignment filters if wanted.
 
         A name is asked for as well where an id was, so that it is known whether it is one group's alone.
         """
         self._learn_ids(sorted({*group_ids} - self._known_ids))
         wanted = {*group_names, *(self._groups[found] for found in self._known_ids if found in self._groups)}
         self._learn_names(sorted(wanted - self._known_names))
-        if self._filters is None:
+        if filters and self._filters is None:
             self._filters = {
                 str(found.get("id")): str(found.get("displayName"))
                 for found in self.client.pages(FILTERS, select="id,displayName")
             }
-        return Names(self._groups, self._filters)
+        return Names(self._groups, self._filters or {})
 
     def _learn_ids(self, ids: Sequence[str]) -> None:
         answers = self.client.batch([f"/groups/{quote(found, safe='')}?$select=id,displayName" for found in ids])
@@ -191,8 +199,7 @@ class Directory:
     def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
         """How many people and devices are in the groups that assignments name, nested ones included."""
         targets = [found.get("target") for found in assignments]
-        mappings = [target for target in targets if isinstance(target, Mapping)]
-        wanted = {str(found.get("group") or found.get("excludeGroup")) for found in mappings if _names_group(found)}
+        wanted = groups_in(assignments)
         names = self.names(group_names=wanted)
         ids = {name: found[0] for name in sorted(wanted) if len(found := names.group_ids(name)) == 1}
         paths = [
@@ -200,15 +207,12 @@ class Directory:
         ]
         counts = self.client.counts(paths)
         known = {name: counts[2 * index : 2 * index + 2] for index, name in enumerate(ids)}
-        told = dict.fromkeys(label for target in mappings if (label := _label(target)) is not None)
+        labels = [_label(target) for target in targets if isinstance(target, Mapping)]
+        told = dict.fromkeys(label for label in labels if label is not None)
         return tuple(Reach(label, *known.get(name, (None, None))) for label, name in told)
 
 
 _KINDS = ("user", "device")
-
-
-def _names_group(target: Mapping[str, object]) -> bool:
-    return "group" in target or "excludeGroup" in target
 
 
 def _label(target: Mapping[str, object]) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ Json = Any
 _SIMPLE_TARGETS = {"allDevices": "allDevicesAssignmentTarget", "allUsers": "allLicensedUsersAssignmentTarget"}
 _GROUP_TARGETS = {"group": "groupAssignmentTarget", "excludeGroup": "exclusionGroupAssignmentTarget"}
 _TARGET_KEYS = {name: key for key, name in (*_SIMPLE_TARGETS.items(), *_GROUP_TARGETS.items())}
-_FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAndAppManagementAssignmentFilterType"
+FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAndAppManagementAssignmentFilterType"
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ASSIGNMENT_REPORTS = frozenset({"id", "source", "sourceId", "@odata.type"})
 _NOTHING = frozenset({"", "none", "notConfigured", "deviceDefault"})
@@ -141,7 +141,7 @@ def _target_of(graph: Mapping[str, object], names: Names) -> dict[str, object]:
         return dict(graph)
     group = str(graph.get("groupId", ""))
     found: dict[str, object] = {key: True} if key in _SIMPLE_TARGETS else _named(key, group, names.groups)
-    wanted, mode = graph.get(_FILTER_ID), graph.get(_FILTER_MODE)
+    wanted, mode = graph.get(FILTER_ID), graph.get(_FILTER_MODE)
     if wanted and wanted != _NOBODY and mode not in (None, "none"):
         found["filter"] = {**_named("name", str(wanted), names.filters), "mode": mode}
     return found
@@ -190,7 +190,7 @@ def _graph_target(target: Mapping[str, object], names: Names) -> dict[str, objec
     wanted = target.get("filter")
     if isinstance(wanted, Mapping):
         name = str(wanted.get("name"))
-        found[_FILTER_ID] = _only(names.filter_ids(name), "assignment filter", name)
+        found[FILTER_ID] = _only(names.filter_ids(name), "assignment filter", name)
         found[_FILTER_MODE] = wanted.get("mode")
     return found
 
@@ -256,13 +256,13 @@ def _ordered(key: str, value: object) -> object:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - plain data of any shape, as it came
-    """A value without what Graph adds on its own: nulls, annotations, fractions of seconds that are none."""
+    """A value without what Graph adds on its own: nulls, ids of nobody, annotations, fractions of seconds."""
     match value:
         case str():
             return _FRACTION.sub("", value)
         case Mapping():
             kept = {key: _plain(item) for key, item in value.items() if item is not None and not _is_note(key)}
-            return {key: item for key, item in kept.items() if item not in ({}, [])}
+            return {key: item for key, item in kept.items() if item not in ({}, [], "", _NOBODY)}
         case list() | tuple():
             return [_plain(item) for item in value]
         case _:

@@ -185,5 +185,5 @@ def _usable(answer: Answer) -> float:
 
 def _number(value: object) -> int | None:
     """Read a whole number, which some write as a text."""
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    text = str(value) if isinstance(value, int | str) else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
