@@ -21,6 +21,7 @@ from maa_gitops.providers import (
     Surroundings,
     open_provider,
 )
+from maa_gitops.providers.graph.client import _number
 from maa_gitops.providers.graph.provider import GraphProvider
 from tests.provider_contract import Open, ProviderContract
 from tests.support.graph import Graph, serve
@@ -401,7 +402,7 @@ def test_what_cannot_be_changed_is_known_to_the_plan(
     assert words in obstacle
 
 
-def test_how_many_a_change_reaches(graph: Graph, provider: GraphProvider) -> None:
+def test_a03_how_many_a_change_reaches(graph: Graph, provider: GraphProvider) -> None:
     """Groups with their members, nested ones included, each once; what is left out is told as such."""
     assignments = [
         STAFF,
@@ -412,6 +413,14 @@ def test_how_many_a_change_reaches(graph: Graph, provider: GraphProvider) -> Non
     ]
     found = [(one.name, one.people, one.devices) for one in provider.reach(assignments)]
     assert found == [("Staff", 3, 0), ("not IT", 1, 0), ("all devices", None, None), ("Nobody", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "number"), [(12, 12), ("12", 12), ("MTI=", 12), ("MA==", 0), (None, None), ("many", None), ({}, None)]
+)
+def test_a_count_in_a_batch_is_read_in_every_form(body: object, number: int | None) -> None:
+    """Graph's batches carry what is no JSON in base64; what is no number is told as unknown."""
+    assert _number(body) == number
 
 
 def test_an_app_is_assigned_once_it_is_published(serving: Callable[..., Graph]) -> None:
@@ -470,7 +479,7 @@ def waits(provider: Provider, state: DesiredObject) -> Approval:
     return caught.value.approval
 
 
-def test_a_write_is_filed_and_done_once_it_is_approved(graph: Graph, guarded: GraphProvider) -> None:
+def test_n19_n20_a20_a_write_is_filed_and_done_once_it_is_approved(graph: Graph, guarded: GraphProvider) -> None:
     """The same call again with the code; then the assignment, which is a request of its own."""
     state = desired(guarded, WINGET, STAFF)
     first = waits(guarded, state)
@@ -489,7 +498,7 @@ def test_a_write_is_filed_and_done_once_it_is_approved(graph: Graph, guarded: Gr
     assert {found["status"] for found in requests_of(graph)} == {"completed"}
 
 
-def test_a_request_that_a_run_filed_and_lost_is_found_again(graph: Graph, guarded: GraphProvider) -> None:
+def test_n21_a_request_that_a_run_filed_and_lost_is_found_again(graph: Graph, guarded: GraphProvider) -> None:
     """Nothing is filed twice: its justification tells whose call it is."""
     state = desired(guarded, WINGET)
     first = waits(guarded, state)

@@ -3,10 +3,13 @@
 What is asked for, and what Intune's own approval needs, is known by those who use it.
 """
 
+import base64
+import binascii
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -276,7 +279,10 @@ def _lower(headers: object) -> Mapping[str, str]:
 
 
 def _number(found: object) -> int | None:
+    """A number in a batch: as such, as text, or, like everything there that is no JSON, in base64."""
     text = str(found)
+    with suppress(binascii.Error, UnicodeDecodeError):
+        text = text if text.isdigit() else base64.b64decode(text, validate=True).decode("ascii")
     return int(text) if text.isascii() and text.isdigit() else None
 
 
@@ -295,11 +301,9 @@ def said(data: bytes) -> str:
     message = error.get("message") if isinstance(error, dict) else None
     if not isinstance(message, str):
         return ""
-    try:
+    with suppress(ValueError, RecursionError):
         inner = json.loads(message)
         message = inner["Message"] if isinstance(inner, dict) and isinstance(inner.get("Message"), str) else message
-    except (ValueError, RecursionError):
-        pass
     return " ".join(message.split())[:500]
 
 
