@@ -26,7 +26,7 @@ from maa_gitops.errors import RemoteError
 from maa_gitops.http import Connection, insecure
 from maa_gitops.providers.graph.credentials import KINDS, Credential, credential
 from maa_gitops.providers.graph.credentials.entra import Cloud, cloud_of
-from maa_gitops.providers.graph.credentials.granting import Asking, Renewed
+from maa_gitops.providers.graph.credentials.granting import Asking, Granted, Renewed
 from maa_gitops.providers.graph.credentials.machine import IMDS, azure_cli, machine_identity
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -563,6 +563,21 @@ def test_the_login_is_moved_to_this_machine_only(make: Make, login: str) -> None
     assert error.code == "graphCredential"
 
 
+def test_a_login_on_this_machine() -> None:
+    """A slash at the end is dropped; everything else belongs to the cloud."""
+    found = cloud_of("https://graph.microsoft.us/beta", {"MAA_GRAPH_LOGIN_URL": "http://localhost:1/"})
+    assert found == Cloud("https://graph.microsoft.us", "http://localhost:1", "api://AzureADTokenExchangeUSGov")
+
+
+@pytest.mark.parametrize("options", [{}, {"url": "https://graph.microsoft.com/beta"}])
+def test_the_real_graph_gets_no_word(options: Mapping[str, str]) -> None:
+    """What is meant for a Graph on this machine goes to no other."""
+    environment = {"PATH": "/nowhere", "MAA_GRAPH_TOKEN": "mine"}
+    assert refusal(lambda: credential({**OPTIONS, **options}, environment, Connection())).code == "graphCredential"
+    found = credential({**OPTIONS, **options}, {**environment, "AZURE_CLIENT_SECRET": SECRET}, Connection())
+    assert isinstance(found, Renewed)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/beta", "http://localhost/beta", "http://[::1]:1/beta"])
 def test_a_graph_on_this_machine(url: str) -> None:
     """It gets a word, or what the variable holds; no real token, though one could be had."""
@@ -574,6 +589,8 @@ def test_a_graph_on_this_machine(url: str) -> None:
 
     assert (token(), token(MAA_GRAPH_TOKEN=""), token(MAA_GRAPH_TOKEN="mine")) == ("local", "local", "mine")
     assert refusal(lambda: token(MAA_GRAPH_TOKEN="mine\n")).code == "graphCredential"
+    named = {"url": url, "credential": "clientSecret"}
+    assert refusal(lambda: credential(named, {"MAA_GRAPH_TOKEN": "mine"}, Connection())).code == "graphCredential"
 
 
 def test_a_graph_on_this_machine_gets_a_real_token_if_that_is_said(granter: Granter, make: Make) -> None:
@@ -747,3 +764,4 @@ def test_no_secret_is_shown(granter: Granter, make: Make) -> None:
     for one in (*found, local):
         token = one.token()
         assert not any(word in f"{one!r} {one}" for word in (SECRET, JOB_TOKEN, token))
+    assert SECRET not in repr(Granted(SECRET, 1))

@@ -159,6 +159,13 @@ def test_an_answer_of_another_shape_is_not_guessed_at(graph: Graph) -> None:
     assert caught.value.code == "graphMisunderstood"
 
 
+def test_an_answer_that_is_no_group_is_not_guessed_at(graph: Graph) -> None:
+    """Where a group's kinds are no list, it cannot be told whether it can approve."""
+    policy(graph, "Apps", "app", group(graph, "Leads", "bob", groupTypes="Unified"))
+    with pytest.raises(RemoteError, match="cannot be understood"):
+        read(graph)
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -233,13 +240,11 @@ def test_findings_of_a_target_as_json(graph: Graph, tmp_path: Path) -> None:
     told = [(one["policy"], one["group"], one["code"], one["level"]) for one in plain["findings"]]
     assert plain["version"] == 1
     assert told == [
-        (f"Protect {kind}", *finding)
-        for kind in ("app", "script")
-        for finding in (
-            ("Approvers", "unassignedGroup", "error"),
-            ("Approvers", "oneApprover", "warning"),
-            (None, "exclusionUnseen", "information"),
-        )
+        ("Protect app", "Approvers", "unassignedGroup", "error"),
+        ("Protect app", "Approvers", "oneApprover", "warning"),
+        ("Protect script", "Approvers", "unassignedGroup", "error"),
+        ("Protect script", "Approvers", "oneApprover", "warning"),
+        (None, None, "exclusionUnseen", "information"),
     ]
     assert {one["target"] for one in plain["findings"]} == {"intune"}
     assert {one["path"] for one in plain["findings"]} == {None}

@@ -82,7 +82,7 @@ _WORDS = {
 
 def native_findings(target: str, native: "NativeApproval", tenant: Tenant) -> tuple[Finding, ...]:
     """What fails silently in a target's own approval, and where it and this repository do not protect the same."""
-    found = [*_unprotected_there(native, tenant)]
+    found = [*_unprotected_there(native, tenant), *_exclusions(native)]
     for policy in native.policies:
         about = (*_policy_findings(native, policy), *_unprotected_here(native, tenant, policy))
         found += [replace(finding, policy=policy.name) for finding in about]
@@ -202,7 +202,7 @@ def _unprotected_there(native: "NativeApproval", tenant: Tenant) -> Iterator[Fin
 
 
 def _unprotected_here(native: "NativeApproval", tenant: Tenant, policy: "NativePolicy") -> Iterator[Finding]:
-    """What the policy protects and access policies here do not; and whether the target can get past it."""
+    """What the policy protects and access policies here do not."""
     if policy.type is None:
         yield _information("unnamedType", "Graph does not name what it protects; look in the portal")
         return
@@ -213,9 +213,15 @@ def _unprotected_here(native: "NativeApproval", tenant: Tenant, policy: "NativeP
     elif not own & _protected_here(tenant):
         text = f"{what} are protected in Intune, but not here; an access policy in policies/ makes both agree"
         yield _information("notProtectedHere", text)
-    if own and not native.hands_over:
-        text = "maa.yaml says nativeApproval: excluded, so the application must be on this policy's exclusions"
-        yield _information("exclusionUnseen", f"{text}; Graph does not show that list, look in the portal")
+
+
+def _exclusions(native: "NativeApproval") -> Iterator[Finding]:
+    """The lists that a target's application has to be on, if it does not ask for approval."""
+    kinds = [kind for kind in native.types.values() if kind is not None]
+    names = [f"'{policy.name}'" for policy in native.policies if any(map(policy.protects, kinds))]
+    if names and not native.hands_over:
+        text = f"nativeApproval is excluded, so the application must be on the exclusions of {', '.join(sorted(names))}"
+        yield _information("exclusionUnseen", f"{text}; Graph does not show them, look in the portal")
 
 
 def _protected_here(tenant: Tenant) -> frozenset[str]:

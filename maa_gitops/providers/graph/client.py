@@ -34,6 +34,8 @@ _WRITES, _WINDOW = 90, 20.0
 """Writes in so many seconds; Graph takes 100. Source: Graph, "Intune throttling limits"."""
 
 _ADVANCED = {"ConsistencyLevel": "eventual"}
+_READING = {"Prefer": "include-unknown-enum-members"}
+"""Else Graph answers ``unknownFutureValue`` for values that are newer than the API, and hides that they differ."""
 
 
 class UnclearError(RemoteError):
@@ -119,10 +121,8 @@ class GraphClient:
         self, paths: Sequence[str], indexes: Sequence[int], headers: Mapping[str, str], found: dict[int, Json]
     ) -> float | None:
         """Read some, keep what came; returns how long to wait if something is to be asked again, 0: as one likes."""
-        requests = [
-            {"id": str(index), "method": "GET", "url": paths[index], **({"headers": dict(headers)} if headers else {})}
-            for index in indexes
-        ]
+        given = {**_READING, **headers}
+        requests = [{"id": str(index), "method": "GET", "url": paths[index], "headers": given} for index in indexes]
         body = {"requests": requests}
         plain = self._understood("POST", "$batch", self._asked("POST", f"{self.url}/$batch", body, repeats=True))
         answers = plain.get("responses") if isinstance(plain, dict) else None
@@ -220,7 +220,7 @@ class GraphClient:
         given = {
             "Accept": "application/json",
             "Authorization": f"Bearer {self.credential.token(fresh=fresh)}",
-            **({"Content-Type": "application/json"} if body is not None else {}),
+            **({"Content-Type": "application/json"} if body is not None else _READING),
             **headers,
         }
         data = json.dumps(body, sort_keys=True).encode() if body is not None else None
