@@ -79,7 +79,7 @@ def test_a15_an_approval_that_works_is_not_told_of() -> None:
         ),
     ],
 )
-def test_a15_n25_n26_what_is_wrong_with_an_approver_group(
+def test_a15_n24_n25_n26_what_is_wrong_with_an_approver_group(
     found: NativeGroup, expected: list[tuple[str, str, str]]
 ) -> None:
     """Of the wrong type, empty, nested, by a rule, with one person: each is told, and nothing else."""

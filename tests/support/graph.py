@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 
+from maa_gitops.embedded import fill_with_sample
 from maa_gitops.embedded.options import Options
 from maa_gitops.embedded.server import Server
 from maa_gitops.embedded.tenant import FILTER, GROUP, new_group
@@ -162,15 +163,20 @@ def _plain(data: bytes) -> Json:
 
 
 @contextmanager
-def serve(path: Path, *, identity: str = "local", clock: Clock | None = None, **options: Any) -> Iterator[Graph]:
+def serve(
+    path: Path, *, identity: str = "local", clock: Clock | None = None, sample: bool = False, **options: Any
+) -> Iterator[Graph]:
     """Serve the file ``path`` on a free port until the block ends.
 
-    ``options`` are those of the server: ``page``, ``publishing``, ``faults``, ``writes``, ``excluded`` and so on. Every
+    ``sample`` puts the small existing tenant into it. ``options`` are those of the server: ``page``, ``publishing``, ``faults``, ``writes``, ``excluded`` and so on. Every
     thread has ended when the block has.
     """
     clock = clock or Clock()
+    settings = Options(clock=clock, **options)
     Store.open(path).close()
-    server = Server(path, Options(clock=clock, **options))
+    if sample:
+        assert fill_with_sample(path, settings), "the file holds something"
+    server = Server(path, settings)
     thread = Thread(target=server.run, name="embedded-graph")
     thread.start()
     graph = Graph(server.url, path, clock, identity)
