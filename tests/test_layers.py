@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "maa_gitops"
 
 ORDER = (  # noqa: SIM905 - a line of words is easier to read
-    "cli render demo importing starter audit workflow apply history receipt record change tenant documents signing evaluate "
-    "canonical shipped embedded providers forges git http model errors"
+    "cli render demo importing starter audit workflow apply history receipt record change tenant documents signing "
+    "evaluate canonical shipped embedded providers forges git http model errors"
 ).split()
 """A module imports only those after it."""
 
