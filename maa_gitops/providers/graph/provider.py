@@ -140,7 +140,7 @@ class GraphProvider:
 
     def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
         """How many people and devices are in the groups."""
-        return self.known.directory.reach(assignments) if assignments else ()
+        return self.known.directory.reach(assignments, self._names(assignments)) if assignments else ()
 
     def on(self, occasion: Occasion) -> "GraphProvider":
         """The same tenant, for writing on an occasion."""
@@ -257,6 +257,7 @@ class GraphProvider:
         raise RemoteError(f"the app is made but not published yet ({state}); maa apply assigns it later", retry=True)
 
     def _names(self, assignments: Sequence[Mapping[str, object]]) -> Names:
+        _ = self.store  # the names of another tenant tell nothing
         return self.known.directory.names(group_names=groups_in(assignments), filters=has_filter(assignments))
 
     def _of_type(self, profile_type: str) -> list[Collection]:

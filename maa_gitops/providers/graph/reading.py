@@ -196,11 +196,10 @@ class Directory:
             self._groups.update(same)
         self._known_names |= set(names)
 
-    def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
+    def reach(self, assignments: Sequence[Mapping[str, object]], names: Names) -> tuple[Reach, ...]:
         """How many people and devices are in the groups that assignments name, nested ones included."""
         targets = [found.get("target") for found in assignments]
         wanted = groups_in(assignments)
-        names = self.names(group_names=wanted)
         ids = {name: found[0] for name in sorted(wanted) if len(found := names.group_ids(name)) == 1}
         paths = [
             f"groups/{found}/transitiveMembers/microsoft.graph.{kind}" for found in ids.values() for kind in _KINDS
