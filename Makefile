@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format docs action-lock wheel-test bench clean
+.PHONY: demo demo-graph test lint types format docs action-lock wheel-test bench clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,8 +13,12 @@ $(VENV)/.ready: pyproject.toml
 demo: $(VENV)/.ready   ## the whole story, for real, in a throw-away folder
 	$(BIN)/maa demo
 
+demo-graph: $(VENV)/.ready   ## the story on an existing Intune, which a Graph server of this machine's own plays
+	$(BIN)/maa demo --target graph
+
 test: $(VENV)/.ready   ## every test
 	.ci/servers
+	.ci/oracles
 	$(BIN)/pytest -q -n auto
 
 lint: $(VENV)/.ready
@@ -43,4 +47,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python bench/check_growth.py
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) .oracles dist

@@ -32,9 +32,10 @@ def every_command() -> Iterator[str]:
 
 EVERY_COMMAND = list(every_command())
 DOCUMENTED = {
-    "init", "demo", "validate", "import", "explain", "submit", "requests", "show", "diff", "approve", "reject", "withdraw",
-    "cancel", "check", "merge", "complete", "archive", "revert", "plan", "apply", "drift", "tenant", "tenant serve",
-    "verify", "audit", "schema", "doctor", "lint", "github gate", "github record", "github complete", "github ruleset",
+    "init", "demo", "validate", "import", "explain", "submit", "requests", "show", "diff", "approve", "reject",
+    "withdraw", "cancel", "check", "merge", "complete", "archive", "revert", "plan", "apply", "drift", "tenant",
+    "tenant serve", "verify", "audit", "schema", "doctor", "lint", "github gate", "github record", "github complete",
+    "github ruleset",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The story of ``maa demo``: played once for real, and against programs that lie."""
+"""The stories of ``maa demo``: played once for real, and against programs that lie."""
 
 import json
 import os
@@ -17,7 +17,9 @@ import pytest
 
 from maa_gitops import demo
 from maa_gitops.cli import main
-from maa_gitops.errors import RepositoryError
+from maa_gitops.demo import intune
+from maa_gitops.errors import RemoteError, RepositoryError
+from maa_gitops.http import Connection
 
 MAA = (sys.executable, "-m", "maa_gitops")
 TITLES = (
@@ -205,11 +207,11 @@ def liar(folder: Path, command: str, answer: str) -> tuple[str, ...]:
     return (sys.executable, str(script))
 
 
-def fail(folder: Path, program: Sequence[str]) -> tuple[RepositoryError, list[str]]:
-    """Tell the story with a program that spoils it; the error and the lines up to it."""
+def fail(folder: Path, program: Sequence[str], target: str = "local") -> tuple[RepositoryError, list[str]]:
+    """Tell a story with a program that spoils it; the error and the lines up to it."""
     lines: list[str] = []
     with pytest.raises(RepositoryError) as caught:
-        demo.tell(folder / "story", os.environ, lines.append, program)
+        demo.tell(folder / "story", os.environ, lines.append, program, target)
     assert (caught.value.code, caught.value.exit_code) == ("demoFailed", 4)
     return caught.value, lines
 
@@ -270,3 +272,112 @@ def test_the_command_fails_loudly_and_leaves_nothing(tmp_path: Path, monkeypatch
     assert lines[-2].startswith("error: the story did not happen as told, at 'maa init'")
     assert lines[-1].startswith("hint: maa demo --keep")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+# --- on Graph --------------------------------------------------------------------------------------------------------
+
+GRAPH_TITLES = (
+    "1. A tenant repository for an Intune that exists",
+    "2. What Intune holds becomes code, and is adopted as it is",
+    "3. A change shows whom it reaches; a self-approval is refused",
+    "4. A change around the gate is found, and put back",
+    "5. An object of the same name is not taken over unasked",
+    "6. Intune's own approval as well",
+    "7. The audit log",
+)
+ON_GRAPH = (
+    ("intune$ maa tenant serve", "serving http://127.0.0.1:", "edit accessPolicy/maa.yaml", "bob$ maa approve connect"),
+    ("alice$ maa import", "VPN client", "adopt app/company-portal", "app/company-portal (import-intune): applied"),
+    (
+        "alice$ maa approve holidays",
+        "error:",
+        "reaches All Staff: 12 people",
+        '+    group: "All Staff"',
+        "bob$ maa appr",
+    ),
+    ("carol, in Intune: PATCH", '+description: "Ask Carol."', "alice$ maa apply", "bob$ maa drift", "no drift"),
+    ("carol, in Intune: POST", "'Timesheets' is there already", "adopt app/timesheets (timesheets): applied"),
+    (
+        "awaitingNativeApproval",
+        "request words by alice, approved by bob; commit",
+        "carol, in Intune",
+        "edit app/company",
+    ),
+    ("carol$ maa audit", "  carol  approve  timesheets", "carol$ maa verify", "good:"),
+)
+"""What the story on Graph shows in this order, scene by scene."""
+
+
+def served(line: str) -> str:
+    """The address in a line that says where something is served."""
+    return line.partition("serving ")[2].partition(" ")[0]
+
+
+def test_the_story_on_graph_is_told_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every scene happens as told, with a clone that can be audited; nothing is served any more when it has ended."""
+    code, lines = run_command(monkeypatch, tmp_path / "tmp", "demo", "--target", "graph", "--keep")
+    assert code == 0, "\n".join(lines)
+    (folder,) = (tmp_path / "tmp").iterdir()
+    played = Played(code, lines, folder, tmp_path, {})
+    titles = [title.partition(" ")[2] for title in GRAPH_TITLES]
+    assert played.follows(*GRAPH_TITLES, "It all happened as told:", *(f"  - {title}" for title in titles))
+    assert [wanted for wanted in ON_GRAPH if not played.follows(*wanted)] == []
+    assert {path.name for path in folder.iterdir()} == {"server.git", "alice", "bob", "carol", "intune", "tmp"}
+    assert maa(played, "carol", "verify")["good"] is True
+    (url,) = {served(line) for line in lines if "serving http" in line}
+    with pytest.raises(RemoteError, match="does not answer"):
+        Connection().exchange("GET", f"{url}/organization", headers={})
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "step"),
+    [
+        ("tenant", "", "maa tenant serve"),
+        ("tenant", "error: something else", "maa tenant serve': something else"),
+        ("tenant", "serving http://127.0.0.1:9/beta (nothing); stop with Ctrl-C", "GET organization"),
+        ("import", "on change/import-intune: written, left out, VPN client", "maa submit"),
+    ],
+)
+def test_an_outcome_on_graph_that_is_not_as_told_fails(tmp_path: Path, command: str, answer: str, step: str) -> None:
+    """Neither a server that serves nothing nor a command that does nothing gets through."""
+    error, lines = fail(tmp_path, liar(tmp_path / "liar", command, answer), "graph")
+    assert step in error.message
+    assert "It all happened as told:" not in lines
+
+
+def test_the_graph_that_needs_what_is_not_installed_says_what(tmp_path: Path) -> None:
+    """Without the extra for serving the error names the package, and the hint how to install it."""
+    lacking = "import runpy, sys\nsys.modules['uvicorn'] = None\nrunpy.run_module('maa_gitops', run_name='__main__')\n"
+    (tmp_path / "lacking.py").write_text(lacking, encoding="utf-8")
+    error, _ = fail(tmp_path, (sys.executable, str(tmp_path / "lacking.py")), "graph")
+    assert "serving needs uvicorn, which is not installed" in error.message
+    assert error.hint == "pip install 'maa-gitops[web]'"
+
+
+def test_a_graph_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says nothing is ended after a while."""
+    monkeypatch.setattr(intune, "_PATIENCE", 0.5)
+    error, _ = fail(tmp_path, (sys.executable, "-c", "import signal; signal.pause()"), "graph")
+    assert "it does not say where it serves" in error.message
+
+
+def test_a_graph_that_cannot_be_started_fails(tmp_path: Path) -> None:
+    """No such file is a failed story, not a crash."""
+    error, _ = fail(tmp_path, (str(tmp_path / "nothing"),), "graph")
+    assert "at 'maa': it cannot be started" in error.message
+
+
+def test_whoever_interrupts_leaves_nothing_that_serves(tmp_path: Path) -> None:
+    """However the story ends, the server ends with it."""
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if line == GRAPH_TITLES[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.tell(tmp_path / "story", os.environ, say, MAA, "graph")
+    (url,) = {served(line) for line in lines if "serving http" in line}
+    with pytest.raises(RemoteError, match="does not answer"):
+        Connection().exchange("GET", f"{url}/organization", headers={})

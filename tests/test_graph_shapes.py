@@ -144,11 +144,21 @@ def test_scripts_are_text_here_and_base64_there() -> None:
     assert (sent["@odata.type"], properties_of(sent, SHELL)) == ("#microsoft.graph.deviceShellScript", data)
 
 
-@pytest.mark.parametrize("content", ["not base64!", base64.b64encode(b"\xff\xfe").decode(), "QQ", None, 7])
-def test_a_content_that_is_no_text_stays_as_it_is(content: object) -> None:
-    """It is never mistaken for the text that it stands for, and breaks nothing."""
-    found = properties_of({"@odata.type": "#microsoft.graph.deviceShellScript", "scriptContent": content}, SHELL)
-    assert found["scriptContent"] == content
+@pytest.mark.parametrize(
+    "content", ["not base64!", base64.b64encode(b"\xff\xfe").decode(), "QQ", "Gr\u00fc\u00dfe", None, 7]
+)
+def test_a_content_that_is_no_text_is_never_one(content: object) -> None:
+    """It is not mistaken for the text that its base64 would be, survives the way back, and breaks nothing."""
+    there = {"@odata.type": "#microsoft.graph.deviceShellScript", "scriptContent": content}
+    found = properties_of(there, SHELL)
+    assert not isinstance(found["scriptContent"], str)
+    assert graph_properties(found, SHELL) == there
+
+
+def test_types_within_a_kind_that_is_known_mean_nothing() -> None:
+    """Some clients send them, and Graph may give them back."""
+    experience = {"@odata.type": "#microsoft.graph.winGetAppInstallExperience", "runAsAccount": "system"}
+    assert seen({**WINGET, "installExperience": experience}) == RESOURCE
 
 
 def test_kinds_that_are_not_known_here_are_compared_by_what_they_say() -> None:

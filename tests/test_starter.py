@@ -323,9 +323,8 @@ def test_an_existing_gitattributes_is_left_and_what_it_lacks_is_told(place: Plac
     place.commit({".gitattributes": "* text=auto eol=lf\n*.png binary\n"})
     started = place.init(THREE)
     assert place.read(".gitattributes") == "* text=auto eol=lf\n*.png binary\n"
-    assert started.notes[0] == (
-        ".gitattributes is left as it is; add the line: requests/** -text -merge linguist-generated"
-    )
+    missing = ("resources/**/*.ps1 -text", "resources/**/*.sh -text", "requests/** -text -merge linguist-generated")
+    assert started.notes[:3] == tuple(f".gitattributes is left as it is; add the line: {line}" for line in missing)
 
 
 def test_folders_of_the_built_in_types_exist(place: Place) -> None:

@@ -193,9 +193,13 @@ def outcome_reader(context: Context) -> Callable[[str, tuple[ObjectId, ...]], tu
         return receipts[target]
 
     def outcomes(merge: str, objects: tuple[ObjectId, ...]) -> tuple[TargetOutcome, ...]:
-        then = {target.name for target in load_tenant(context.repository, merge).settings.targets}
+        then = {target.name: target for target in load_tenant(context.repository, merge).settings.targets}
         concerned = {
-            target.name: frozenset(governed for governed in objects if takes(target, governed.type))
+            target.name: frozenset(
+                governed
+                for governed in objects
+                if takes(target, governed.type) or takes(then[target.name], governed.type)
+            )
             for target in context.tenant.settings.targets
             if target.name in then
         }

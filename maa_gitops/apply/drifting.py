@@ -1,17 +1,19 @@
 """What was changed on a target around the gate: what differs from what it last received; nothing is put back here."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from maa_gitops.apply.context import Context, ObjectResult, Report, applied
 from maa_gitops.apply.desired import Resources, desired_object, resources_of
-from maa_gitops.apply.identity import Found, ids_of, marker, object_id, remotes_of
+from maa_gitops.apply.identity import Found, Remotes, ids_of, object_id, remotes_of
 from maa_gitops.apply.planning import baseline_of, sorted_results
 from maa_gitops.apply.readable import difference
-from maa_gitops.errors import DocumentError, RemoteError
+from maa_gitops.errors import DocumentError, RemoteError, RepositoryError
+from maa_gitops.git import Repository
 from maa_gitops.model import Target
 from maa_gitops.providers import DesiredObject, Provider, RemoteObject
-from maa_gitops.receipt import AppliedObject, AppliedOperation
+from maa_gitops.receipt import AppliedObject, AppliedOperation, Receipt
 
 CHANGED, MISSING, FOREIGN = "changed", "missing", "foreign"
 
@@ -34,7 +36,8 @@ def drift(context: Context, target: Target, provider: Provider) -> Report:
 def drifted(context: Context, target: Target, provider: Provider) -> tuple[Report, tuple[Drifted, ...]]:
     """Tell what a target holds that no receipt tells of, and what it no longer holds, with the objects themselves.
 
-    The last run's failures are no drift. Another copy of a local tenant is none either: the message says so.
+    What a run that failed may have left is no drift. Another copy of a local tenant is none either: the message says
+    so.
 
     Raises:
         RepositoryError: the receipts do not read.
@@ -47,60 +50,94 @@ def drifted(context: Context, target: Target, provider: Provider) -> tuple[Repor
         message = message or "nothing has been applied yet"
         return Report(target.name, newest.commit if newest else None, (), message), ()
     objects = provider.objects()
-    tree = context.repository.commit(newest.commit).tree
-    remotes = remotes_of(context.tenant.settings.tenant, objects)
-    comparison = _Comparison(resources_of(context.repository, tree), provider, remotes.tenant)
-    found = {name: remotes.of(name, received) for name, received in baseline.items()}
-    settled = {name: received for name, received in baseline.items() if name not in newest.failed}
+    resources = _resources_at(context.repository, newest.commit)
+    names = sorted({*baseline, *newest.failed})
+    there = (*map(str, resources.files), *newest.failed)
+    remotes = remotes_of(context.tenant.settings.tenant, objects, baseline, there)
+    comparison = _Comparison(resources, provider, remotes, before.receipts)
+    found = {name: remotes.of(name, baseline.get(name)) for name in names}
     known = [
         Drifted(result, found[name].remote)
-        for name, received in settled.items()
-        if (result := comparison.result(name, received, found[name])) is not None
+        for name in names
+        if (result := comparison.result(name, baseline.get(name), found[name])) is not None
     ]
-    marks = {marker(remotes.tenant, name) for name in (*baseline, *newest.failed)}
     ours = ids_of(one.remote for one in found.values())
-    others = [remote for remote in objects.values() if remote.marker not in marks and remote.remote_id not in ours]
+    others = [
+        remote
+        for remote in objects.values()
+        if remote.remote_id not in ours and str(remotes.resource_of(remote)) not in found
+    ]
     all_found = (*(Drifted(comparison.foreign(remote), remote) for remote in others), *known)
     results = sorted_results(one.result for one in all_found)
     return Report(target.name, newest.commit, results, _UNFINISHED if before.intent else None), all_found
 
 
+def _resources_at(repository: Repository, commit: str) -> Resources:
+    return resources_of(repository, repository.commit(commit).tree)
+
+
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What was last received and what is there, to compare object by object."""
+    """What was last received and what is there, to compare object by object; ``resources`` are the newest receipt's."""
 
     resources: Resources
     provider: Provider
-    tenant: str
+    remotes: Remotes
+    receipts: Sequence[Receipt]
 
-    def result(self, name: str, received: AppliedObject, found: Found) -> ObjectResult | None:
-        """What became of an object that was received; None: it is as it was."""
+    def result(self, name: str, received: AppliedObject | None, found: Found) -> ObjectResult | None:
+        """What became of an object; None: it is as it was, or as a run may have left it."""
+        if not self.provider.takes(object_id(name).type):
+            message = "the target has no place for its profile type any more"
+            return ObjectResult(name, AppliedOperation.NONE, outcome=CHANGED, message=message)
         if found.problem is not None:
             return ObjectResult(name, AppliedOperation.CREATE, outcome=CHANGED, message=found.problem)
+        has_failed = name in self.receipts[-1].failed
         if found.remote is None:
+            is_gone = has_failed and (received is None or object_id(name) not in self.resources.files)
             text = difference(self._desired(name), None)
-            return ObjectResult(name, AppliedOperation.DELETE, outcome=MISSING, text=text)
+            return None if is_gone else ObjectResult(name, AppliedOperation.DELETE, outcome=MISSING, text=text)
         held = found.remote.held
-        if held.digest == received.digest:
+        if received is not None and held.digest == received.digest:
+            return None
+        if has_failed and held.digest in self._left_by_runs(name, is_new=received is None):
             return None
         desired = self._desired(name)
         only_assigned = desired is not None and held.differs_in_assignments_only(desired)
         operation = AppliedOperation.ASSIGN if only_assigned else AppliedOperation.EDIT
         return ObjectResult(name, operation, outcome=CHANGED, text=difference(desired, held))
 
+    def _left_by_runs(self, name: str, *, is_new: bool) -> frozenset[str]:
+        """The digests of the states in which runs that failed may have left an object.
+
+        Its properties and its assignments are written one after the other, so each may be of another run.
+        """
+        commits: list[str] = []
+        for receipt in reversed(self.receipts):
+            commits.append(receipt.commit)
+            if name not in receipt.failed:
+                break  # here it was at its state
+        states = [state for commit in dict.fromkeys(commits) if (state := self._desired(name, commit)) is not None]
+        assigned = [*(one.assignments for one in states), *([()] if is_new else [])]
+        return frozenset(DesiredObject(one.profile_type, one.data, to).digest for one in states for to in assigned)
+
     def foreign(self, remote: RemoteObject) -> ObjectResult:
         """An object that no receipt tells of."""
         name = f"{remote.held.profile_type}/{remote.remote_id}"
         message = "it was not made from this repository"
-        prefix = marker(self.tenant, "")
-        if remote.marker is not None and remote.marker.startswith(prefix):
-            name = remote.marker.removeprefix(prefix)
-            message = "it bears this tenant's mark, but no receipt tells of it"
+        resource = self.remotes.resource_of(remote)
+        if resource is not None:
+            name, message = str(resource), "it bears this tenant's mark, but no receipt tells of it"
+        elif remote.marker is not None:
+            message = f"it was not made from this repository, and bears the mark {remote.marker}"
         text = difference(None, remote.held)
         return ObjectResult(name, AppliedOperation.CREATE, outcome=FOREIGN, message=message, text=text)
 
-    def _desired(self, name: str) -> DesiredObject | None:
-        """What was sent, read again at the receipt's commit, to show it; None if it no longer reads."""
-        with suppress(DocumentError, RemoteError):
-            return self.provider.as_sent(desired_object(self.resources, object_id(name)).state)
+    def _desired(self, name: str, commit: str | None = None) -> DesiredObject | None:
+        """What was sent, read again at the newest receipt's commit or another; None if it no longer reads."""
+        with suppress(DocumentError, RemoteError, RepositoryError):
+            resources = self.resources
+            if commit is not None:
+                resources = _resources_at(resources.repository, commit)
+            return self.provider.as_sent(desired_object(resources, object_id(name)).state)
         return None

@@ -12,6 +12,7 @@ from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.model import ObjectId, Target
 from maa_gitops.providers import DesiredObject, Provider, Reach, RemoteObject
 from maa_gitops.receipt import Applied, AppliedObject, AppliedOperation
+from maa_gitops.tenant.paths import document_path
 
 NO_COPY = "this clone has no copy of the local tenant; `maa apply` rebuilds it"
 OLD_COPY = "this clone's copy of the local tenant is older than the newest receipt; `maa apply` brings it up to date"
@@ -83,12 +84,33 @@ def plan_objects(context: Context, target: Target, provider: Provider, before: A
     """Compare the resources of a tree with what the target last received and with what it really has."""
     baseline, message = baseline_of(context, provider, before)
     resources = resources_of(context.repository, tree)
-    remotes = remotes_of(context.tenant.settings.tenant, provider.objects())
+    remotes = remotes_of(context.tenant.settings.tenant, provider.objects(), baseline, map(str, resources.files))
     comparison = _Comparison(resources, baseline, provider, remotes, target.name)
-    known = {*resources.files, *map(object_id, baseline)}
-    found = [comparison.planned(governed) for governed in sorted(known) if provider.takes(governed.type)]
+    known = {*resources.files, *map(object_id, baseline), *_left_behind(context, resources, remotes, before)}
+    found = [comparison.planned(governed) for governed in sorted(known)]
     objects = _with_moves(_with_adoptions([planned for planned in found if planned is not None]))
     return Plan(tuple(_finished(planned, provider) for planned in objects), baseline, message)
+
+
+def _left_behind(context: Context, resources: Resources, remotes: Remotes, before: Applied) -> list[ObjectId]:
+    """Objects that bear our mark for a resource that is gone, though a good commit since the newest receipt had it.
+
+    A run made them that died, or that was not told so, before its receipt; nothing else knows of them any more. After
+    a run that ended a mark alone proves nothing: whoever can write it on somebody's object would have that deleted.
+    """
+    types, newest = resources.rules.types, before.newest
+    ours = {found for remote in remotes.by_id.values() if (found := remotes.resource_of(remote)) is not None}
+    gone = {found for found in ours - resources.files.keys() if found.type in {known.name for known in types}}
+    failed = set(newest.failed) if newest is not None else set()
+    since = context.places.get(newest.commit, 0) if newest is not None else 0
+    has_died = gone and before.intent is not None
+    commits = [commit for commit, place in context.places.items() if place >= since] if has_died else []
+    repository = context.repository
+    trees = [repository.commit(commit).tree for commit in commits]
+    paths = {found: document_path(found, types) for found in gone}
+    return [
+        found for found in gone if str(found) in failed or any(repository.entry(tree, paths[found]) for tree in trees)
+    ]
 
 
 def baseline_of(
@@ -116,6 +138,8 @@ class _Comparison:
     def planned(self, governed: ObjectId) -> Planned | None:
         """What has to be done to an object; None: nothing, and nothing new is known of it."""
         received = self.baseline.get(str(governed))
+        if not self.provider.takes(governed.type):
+            return _out_of_reach(governed, received) if received is not None else None
         found = self.remotes.of(str(governed), received)
         files = self.resources.files.get(governed)
         if found.problem is not None:
@@ -149,6 +173,12 @@ class _Comparison:
         if operation is AppliedOperation.NONE and desired.is_unseen and (received is None or received.files != files):
             operation = AppliedOperation.ASSIGN
         return Planned(governed, operation, files, desired, found.remote)
+
+
+def _out_of_reach(governed: ObjectId, received: AppliedObject) -> Planned:
+    """An object that was received, of a profile type for which the target has no place any more: it must not stay."""
+    text = f"{received.remote_id} stays as it is: the target has no place for profile type {governed.type} any more"
+    return Planned(governed, AppliedOperation.NONE, problem=f"{text}; give it its place back")
 
 
 def _operation(desired: DesiredObject, remote: RemoteObject | None) -> AppliedOperation:

@@ -17,6 +17,7 @@ _SECRET = re.compile(r"(password|passphrase|secret|sharedkey|privatekey|apikey|t
 """Properties whose text is never shown."""
 
 _SECRET_VALUE = "SecretSettingValue"  # noqa: S105 - the end of a type's name in Graph
+_NAME = re.compile(r"[A-Za-z0-9@._#-]+")
 _LONGEST_LINE = 4096
 _RUN = secrets.token_bytes(16)
 
@@ -48,8 +49,9 @@ def _mapping(data: Mapping[str, object], indent: str) -> Iterator[str]:
             yield from _entry(key, data[key], indent)
 
 
-def _entry(key: str, value: object, indent: str) -> Iterator[str]:
-    if isinstance(value, str) and value and _SECRET.search(key):
+def _entry(name: str, value: object, indent: str) -> Iterator[str]:
+    key = name if _NAME.fullmatch(name) else json.dumps(name)  # no key can look like lines of its own
+    if isinstance(value, str) and value and _SECRET.search(name):
         yield f"{indent}{key}: (hidden {_word(value)})"
     elif isinstance(value, str) and "\n" in value:
         # Splitting at line feeds alone keeps a missing or an added last one visible.

@@ -186,14 +186,23 @@ def _carry_out(run: _Run, found: Plan) -> list[_Done]:
 
 
 def _carried_out(run: _Run, planned: Planned) -> _Done:
+    """Do what is planned; a failure that has nothing to do with an approval leaves that as it was."""
+    approval = _approval(run, planned)
     if planned.problem is not None:
-        return _Done(planned, error=planned.problem)
+        return _Done(planned, error=planned.problem, approval=approval)
     try:
         return _Done(planned, _write(run, planned))
     except NativeApprovalError as error:
         return _Done(planned, error=error.message, approval=error.approval, waits=error.waits)
     except RemoteError as error:
-        return _Done(planned, error=error.message)
+        return _Done(planned, error=error.message, approval=approval)
+
+
+def _approval(run: _Run, planned: Planned) -> Approval | None:
+    """What the newest receipt says that an object waits for, or was refused, in the target's own approval."""
+    newest = run.before.newest
+    told = {found.object: found.approval for found in newest.outcomes} if newest is not None else {}
+    return told.get(str(planned.governed))
 
 
 def _write(run: _Run, planned: Planned) -> str | None:
@@ -230,9 +239,7 @@ def _occasion(run: _Run, planned: Planned) -> Occasion:
     what = f"{planned.operation.value} {planned.governed}"
     words = f"maa {run.context.tenant.settings.tenant}: {what}; {'; '.join(told) or 'put back to what was approved'}"
     commit = f"; commit {run.context.history.tip}"
-    newest = run.before.newest
-    waiting = {found.object: found.approval for found in newest.outcomes} if newest is not None else {}
-    return Occasion(words[: JUSTIFICATION_ROOM - len(commit)] + commit, waiting.get(str(planned.governed)))
+    return Occasion(words[: JUSTIFICATION_ROOM - len(commit)] + commit, _approval(run, planned))
 
 
 # --- the receipt -----------------------------------------------------------------------------------------------------

@@ -162,10 +162,16 @@ def _own_key(invocation: Invocation) -> str:
 
 
 @click.command(epilog="Example:  maa demo --keep")
+@click.option(
+    "--target",
+    type=click.Choice(["local", "graph"]),
+    default="local",
+    help="What is applied to: a local tenant (the default), or an existing Intune, played by an embedded Graph.",
+)
 @click.option("--keep", is_flag=True, help="Keep the folder, to look around in it.")
 @common_options
 @click.pass_obj
-def demo(invocation: Invocation, *, keep: bool) -> None:
+def demo(invocation: Invocation, target: str, *, keep: bool) -> None:
     """Tell the whole story, for real, in a throw-away folder."""
     from maa_gitops.demo import tell
     from maa_gitops.render.plain import document
@@ -174,7 +180,7 @@ def demo(invocation: Invocation, *, keep: bool) -> None:
     command = (sys.executable, "-m", "maa_gitops")
     folder = Path(mkdtemp(prefix="maa-demo-"))
     try:
-        tell(folder, invocation.environment, say, command)
+        tell(folder, invocation.environment, say, command, target)
     finally:
         if not keep:
             rmtree(folder, ignore_errors=True)

@@ -56,8 +56,8 @@ def serve(invocation: Invocation, target: str | None, file: Path | None, port: i
     server = open_server(served.file, options, port)
     if sample and not fill_with_sample(served.file, options):
         invocation.note(f"{served.file} holds something already; it stays as it is")
-    _say(invocation, server.url, served.file)
     try:
+        _say(invocation, server.url, served.file)
         server.run()
     except KeyboardInterrupt:
         invocation.note("stopped")

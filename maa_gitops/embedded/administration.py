@@ -85,6 +85,13 @@ def deleting(tenant: Tenant, call: Call, path: str, item_id: str) -> Answer:  # 
     return NOTHING
 
 
+def scope_tags(tenant: Tenant, call: Call) -> Answer:
+    """``GET`` of the scope tags: there is only the one that every tenant has from the start."""
+    queries.check(call)
+    default = {"id": "0", "displayName": "Default", "description": "", "isBuiltIn": True}
+    return queries.many(call, [default], "deviceManagement/roleScopeTags", tenant.options.page)
+
+
 def of_role(tenant: Tenant, call: Call, role_id: str) -> Answer:
     """``GET`` of the assignments of one role."""
     entries = tenant.store.entries(ROLE_ASSIGNMENT).items()

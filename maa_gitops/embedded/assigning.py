@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from maa_gitops.embedded.catalog import place_of
-from maa_gitops.embedded.messages import NOTHING, Answer, Call, Json, bad_request
+from maa_gitops.embedded.messages import NOTHING, Answer, Call, Json, bad_request, in_utc
 from maa_gitops.embedded.objects import found
 from maa_gitops.embedded.shown import publishing_state, shown_assignments
 from maa_gitops.embedded.tenant import FILTER, GROUP, Tenant, changed
@@ -81,7 +81,8 @@ def _checked(tenant: Tenant, collection: Collection, sent: Mapping[str, Json]) -
         raise bad_request(
             f"The intent '{sent.get('intent')}' of an assignment is none of {', '.join(sorted(_INTENTS))}."
         )
-    return {key: value for key, value in sent.items() if key not in _REPORTED}
+    kept: dict[str, Json] = in_utc({key: value for key, value in sent.items() if key not in _REPORTED})
+    return kept
 
 
 def _refuse_unknown(tenant: Tenant, target: Mapping[str, Json]) -> None:

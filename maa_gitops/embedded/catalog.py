@@ -50,7 +50,7 @@ _OFFICE_APPS = [
     "word",
 ]
 _ANDROID = "v4_0 v4_0_3 v4_1 v4_2 v4_3 v4_4 v5_0 v5_1 v6_0 v7_0 v7_1 v8_0 v8_1 v9_0 v10_0 v11_0 v12_0 v13_0 v14_0 v15_0"
-_IOS = "v8_0 v9_0 v10_0 v11_0 v12_0 v13_0 v14_0 v15_0 v16_0 v17_0 v18_0 v26_0"
+_IOS = "v8_0 v9_0 v10_0 v11_0 v12_0 v13_0 v14_0 v15_0 v16_0 v17_0 v18_0 v26_0 v27_0"
 
 FLAGS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("officeSuiteApp", "excludedApps"): tuple(_OFFICE_APPS),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 Json = Any
@@ -98,3 +98,24 @@ def forbidden(message: str) -> RefusedError:
 def stamp(moment: datetime) -> str:
     """A time as Graph writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def in_utc(value: Json) -> Json:
+    """Plain data with its times in UTC, as Graph gives them back; a time is what has a name that says so."""
+    match value:
+        case dict():
+            return {key: _moment(item) if key.endswith("DateTime") else in_utc(item) for key, item in value.items()}
+        case list():
+            return [in_utc(item) for item in value]
+        case _:
+            return value
+
+
+def _moment(value: Json) -> Json:
+    if not isinstance(value, str) or value.endswith("Z"):
+        return value
+    try:
+        found = datetime.fromisoformat(value)
+        return value if found.tzinfo is None else found.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except (ValueError, OverflowError):
+        return value

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from maa_gitops.embedded import queries
 from maa_gitops.embedded.catalog import common, place_of
-from maa_gitops.embedded.messages import NOTHING, Answer, Call, Json, bad_request, not_found, stamp
+from maa_gitops.embedded.messages import NOTHING, Answer, Call, Json, bad_request, in_utc, not_found, stamp
 from maa_gitops.embedded.shown import (
     PUBLISHES,
     READ,
@@ -157,7 +157,9 @@ def accepted(collection: Collection, body: Mapping[str, Json]) -> dict[str, Json
     for name in collection.contents:
         if isinstance(body.get(name), str):
             _refuse_other_than_base64(name, body[name])
-    return {key: value for key, value in body.items() if key not in collection.reported and "@odata." not in key}
+    kept = {key: value for key, value in body.items() if key not in collection.reported and "@odata." not in key}
+    written: dict[str, Json] = in_utc(kept)
+    return written
 
 
 def _refuse_other_than_base64(name: str, text: str) -> None:

@@ -16,6 +16,7 @@ Handler = Callable[..., Answer]
 _KEY = re.compile(r"([A-Za-z]+)\('([^']*)'\)")
 _LIST = re.compile(r"(deviceManagement|deviceAppManagement|identity)/(.*/)?\w+s", re.IGNORECASE)
 _ROUND = re.compile(r"\(\)$")
+_SHORT = re.compile(r"^graph\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ def answered(tenant: Tenant, call: Call, gate: Callable[[Tenant, Call, Route, Ma
     if any(True for _ in _fitting(tenant, path)):
         raise RefusedError(405, "MethodNotAllowed", f"{call.method} is not allowed for this resource.")
     if tenant.options.lenient and call.method == "GET" and _LIST.fullmatch(path):
-        return Answer(200, {"value": []})
+        return Answer(200, {"@odata.context": f"{call.root}/$metadata#{path}", "value": []})
     raise not_found(f"Resource not found for the segment '{path.rpartition('/')[2]}'.")
 
 
 def _normal(path: str) -> str:
-    """An address with keys as segments: ``groups('1')/members`` is ``groups/1/members``."""
-    segments = [segment for segment in path.split("/") if segment]
+    """An address with keys as segments, types by their whole names: ``groups('1')/members`` is ``groups/1/members``."""
+    segments = [_SHORT.sub("microsoft.graph.", segment) for segment in path.split("/") if segment]
     return "/".join(_ROUND.sub("", _KEY.sub(r"\1/\2", segment)) for segment in segments)
 
 
@@ -150,5 +151,6 @@ _FIXED: tuple[Route, ...] = (
     Route("POST", "directoryObjects/getByIds", directory.by_ids, {}),
     Route("GET", "organization", directory.organization, {}),
     *(route for path in administration.PLAIN for route in _plain_routes(path)),
+    Route("GET", "deviceManagement/roleScopeTags", administration.scope_tags, {}),
     Route("GET", "deviceManagement/roleDefinitions/{role_id}/roleAssignments", administration.of_role, {}),
 )

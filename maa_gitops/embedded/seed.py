@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from maa_gitops.embedded import administration, directory, samples
+from maa_gitops.embedded import administration, directory, sample_apps, samples
 from maa_gitops.embedded.messages import Json
 from maa_gitops.embedded.tenant import FILTER, GROUP, Tenant, born, new_group
 from maa_gitops.providers.graph.shapes import PREFIX
@@ -38,7 +38,7 @@ def _is_empty(store: Store) -> bool:
 
 
 def _objects() -> Iterator[tuple[str, samples.Sample]]:
-    for path, some in {_APPS: samples.APPS, **samples.OTHERS}.items():
+    for path, some in {_APPS: sample_apps.APPS, **samples.OTHERS}.items():
         yield from ((path, sample) for sample in some)
 
 

@@ -38,6 +38,7 @@ class Server:
             raise RemoteError(f"port {port} cannot be had: {error}", hint="--port 0 takes a free one") from error
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/beta"
         self._server: uvicorn.Server | None = None
+        self._is_over = False
 
     def run(self) -> None:
         """Answer until ``stop``, or a signal.
@@ -48,13 +49,15 @@ class Server:
         store = Store.open(self._path)
         try:
             self._server = uvicorn.Server(self._config(Tenant(store, self._options)))
+            self._server.should_exit = self._is_over
             asyncio.run(self._server.serve(sockets=[self._socket]))
         finally:
             self._socket.close()
             store.close()
 
     def stop(self) -> None:
-        """Let ``run`` end; from any thread."""
+        """Let ``run`` end, even if it has not begun; from any thread."""
+        self._is_over = True
         if self._server is not None:
             self._server.should_exit = True
 
@@ -68,7 +71,7 @@ class Server:
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="critical",
+            log_level="critical" if plan is not None else "error",
             access_log=False,
             server_header=False,
             proxy_headers=False,

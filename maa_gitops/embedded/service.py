@@ -40,8 +40,7 @@ class Service:
             return error.answer()
         except RemoteError as error:
             self.tenant.forget()
-            status, code = (503, "ServiceUnavailable") if error.retry else (500, "InternalServerError")
-            return RefusedError(status, code, error.message, {"Retry-After": "1"} if error.retry else {}).answer()
+            return _failed(error).answer()
 
     def _routed(self, call: Call) -> Answer:
         """Answer one call in a transaction in which nothing of anybody else's is new."""
@@ -55,7 +54,7 @@ class Service:
         """Who calls: the bearer token is a name.
 
         Raises:
-            RefusedError: 401, there is none.
+            RefusedError: 401, there is none; 503, the file cannot be read now.
         """
         scheme, _, token = (authorization or "").partition(" ")
         name = token.strip()
@@ -63,8 +62,11 @@ class Service:
             raise RefusedError(401, "InvalidAuthenticationToken", "Access token is empty.")
         if _JWT.fullmatch(name):
             return APPLICATION
-        with self.tenant.store.transaction():
-            users = self.tenant.store.entries(directory.USER).items()
+        try:
+            with self.tenant.store.transaction():
+                users = self.tenant.store.entries(directory.USER).items()
+        except RemoteError as error:
+            raise _failed(error) from error
         for user_id, user in users:
             if name.lower() in _names(user_id, user):
                 return Identity(user_id, str(user.get("displayName")))
@@ -93,6 +95,13 @@ class Service:
             return self.answer(_inner(call, request))
         except RefusedError as error:
             return error.answer()
+
+
+def _failed(error: RemoteError) -> RefusedError:
+    """That the file cannot be used, as Graph would say that it has trouble of its own."""
+    if error.retry:
+        return RefusedError(503, "ServiceUnavailable", error.message, {"Retry-After": "1"})
+    return RefusedError(500, "InternalServerError", error.message)
 
 
 def _names(user_id: str, user: Mapping[str, Json]) -> set[str]:

@@ -33,6 +33,14 @@ GROUP, FILTER = "group", "assignmentFilter"
 """Kinds of entries in the directory that assignments name."""
 
 _FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAndAppManagementAssignmentFilterType"
+_OF_GROUPS = ("group", "excludeGroup")
+_TARGETS = {
+    "group": "groupAssignmentTarget",
+    "excludeGroup": "exclusionGroupAssignmentTarget",
+    "allDevices": "allDevicesAssignmentTarget",
+    "allUsers": "allLicensedUsersAssignmentTarget",
+}
+"""What a resource says of a target, and the type that it is in Graph."""
 
 
 class Tenant:
@@ -59,7 +67,7 @@ class Tenant:
             seen, sides = self.store.foreign_changes(), self.store.graph_sides()
             for remote in self.store.objects().values():
                 side = sides.get(remote.remote_id)
-                if side is None or side.basis != basis_of(remote):
+                if side is None or side.basis != basis_of(remote) or side.path not in self.collections:
                     self._take_in(remote, side, now)
         self._settled = seen
 
@@ -107,8 +115,8 @@ class Tenant:
         """Assignments as Graph has them; a group or a filter that is not there yet is made, without anybody in it."""
         found: list[Mapping[str, Json]] = []
         for assignment in assignments:
-            known = by_id(assignment)
-            self._make_missing(known.get("target"))
+            self._make_missing(assignment.get("target"))
+            known = by_id(assignment, self.names())
             with suppress(LookupError):  # what names nobody reaches nobody
                 found.append(graph_assignment(known, collection, kind, self.names()))
         return found
@@ -117,11 +125,11 @@ class Tenant:
         if not isinstance(target, Mapping) or "@odata.type" in target:
             return
         names, wanted = self.names(), target.get("filter")
-        for key in ("group", "excludeGroup"):
-            if key in target and not names.group_ids(str(target[key])):
+        for key in _OF_GROUPS:
+            if key in target and f"{key}Id" not in target and not names.group_ids(str(target[key])):
                 self.store.put_entry(GROUP, str(uuid4()), new_group(str(target[key])))
                 self.forget()
-        if isinstance(wanted, Mapping) and not names.filter_ids(str(wanted.get("name"))):
+        if isinstance(wanted, Mapping) and "nameId" not in wanted and not names.filter_ids(str(wanted.get("name"))):
             entry = {"displayName": str(wanted.get("name")), "platform": "windows10AndLater", "rule": ""}
             self.store.put_entry(FILTER, str(uuid4()), entry)
             self.forget()
@@ -140,7 +148,7 @@ class Tenant:
         """Write every resource's assignments again, after the name of a group or of a filter has changed."""
         self.forget()
         for side in self.store.graph_sides().values():
-            if side.assignments:
+            if side.assignments and side.path in self.collections:
                 self.put(side)
 
     def _resource(self, side: GraphSide) -> tuple[DesiredObject, str | None]:
@@ -171,22 +179,23 @@ def basis_of(remote: RemoteObject) -> str:
     return f"{remote.held.digest} {remote.marker or ''}"
 
 
-def by_id(assignment: Mapping[str, object]) -> Mapping[str, object]:
-    """An assignment of a resource that names its group, or filter, by id: in Graph's form, in which ids can stand."""
+def by_id(assignment: Mapping[str, object], names: Names) -> Mapping[str, object]:
+    """An assignment of a resource that has ids where names tell nothing: in Graph's form, in which ids can stand."""
     target = assignment.get("target")
     if not isinstance(target, Mapping):
         return assignment
     wanted = target.get("filter")
-    filtered: dict[str, object] = {}
-    if isinstance(wanted, Mapping) and "nameId" in wanted:
-        filtered = {_FILTER_ID: wanted["nameId"], _FILTER_MODE: wanted.get("mode")}
-    for key, name in (("groupId", "groupAssignmentTarget"), ("excludeGroupId", "exclusionGroupAssignmentTarget")):
-        if key in target:
-            return {
-                **assignment,
-                "target": {"@odata.type": PREFIX + name, "groupId": target[key], **filtered},
-            }
-    return assignment
+    narrow = wanted if isinstance(wanted, Mapping) and "nameId" in wanted else {}
+    key = next((key for key in _TARGETS if key in target or f"{key}Id" in target), None)
+    if key is None or (f"{key}Id" not in target and not narrow):
+        return assignment
+    found: dict[str, object] = {"@odata.type": f"{PREFIX}{_TARGETS[key]}"}
+    if key in _OF_GROUPS:
+        named = names.group_ids(str(target.get(key)))
+        found["groupId"] = target.get(f"{key}Id", next(iter(named), None))
+    if narrow:
+        found |= {_FILTER_ID: narrow["nameId"], _FILTER_MODE: narrow.get("mode")}
+    return {**assignment, "target": found}
 
 
 def new_group(name: str) -> dict[str, Json]:

@@ -109,8 +109,9 @@ class Store:
                     self.connection.execute("ROLLBACK")
 
     def foreign_changes(self) -> int:
-        """A number that is another one when somebody else has written since."""
-        return self._number("data_version")
+        """A number that is another one when somebody else has written since; it may be asked for at any time."""
+        with translated(self.path):
+            return self._number("data_version")
 
     # Objects
 

@@ -18,13 +18,17 @@ _GROUP_FILE = f"groups/{GROUP}.yaml"
 
 _ATTRIBUTES = ".gitattributes"
 
-_ATTRIBUTE_LINES = ("* text=auto eol=lf", f"{RECORDS}/** -text -merge linguist-generated")
+_SCRIPTS = tuple(f"{RESOURCES}/**/*.{ending} -text" for ending in ("ps1", "sh"))
+_ATTRIBUTE_LINES = ("* text=auto eol=lf", *_SCRIPTS, f"{RECORDS}/** -text -merge linguist-generated")
 
 _ATTRIBUTES_TEXT = f"""\
 # Documents end their lines with a line feed on every machine.
 {_ATTRIBUTE_LINES[0]}
-# Records are signed bytes: git neither converts them nor merges their lines.
+# Scripts are sent as they are: some are signed, and their ends of lines are a part of that.
 {_ATTRIBUTE_LINES[1]}
+{_ATTRIBUTE_LINES[2]}
+# Records are signed bytes: git neither converts them nor merges their lines.
+{_ATTRIBUTE_LINES[3]}
 """
 
 _SETTINGS_TEXT = """\

@@ -74,14 +74,20 @@ def _profile_type_problems(tenant: Tenant, documents: Documents) -> Iterator[Pro
 
 
 def _graph_place_problems(tenant: Tenant, documents: Documents) -> Iterator[Problem]:
-    """What would let the objects of one type be changed as those of another, which other policies protect."""
+    """What would let the objects of one type be changed as those of another, which other policies protect.
+
+    What is below a place belongs to it as well: an app's assignments, say.
+    """
     own_types = tenant.settings.profile_types[len(BUILT_IN_TYPES) :]
-    owners: dict[str, str] = {}
+    places: list[tuple[str, str]] = []
     for collection in collections(Target("", "graph", types=own_types)):
-        owner = owners.setdefault(collection.path.casefold(), collection.profile_type)
-        if owner != collection.profile_type:
+        place = f"{collection.path.casefold()}/"
+        owners = [owner for owner, path in places if path.startswith(place) or place.startswith(path)]
+        owner = next((owner for owner in owners if owner != collection.profile_type), None)
+        places.append((collection.profile_type, place))
+        if owner is not None:
             steps = ("profileTypes", collection.profile_type, "graph", "path")
-            text = f"{collection.path} is where objects of profile type {owner} are"
+            text = f"{collection.path} is where objects of profile type {owner} are, or what is theirs"
             yield _problem(documents, "maa.yaml", steps, "sharedPlace", text, collection.profile_type)
         if collection.name == collection.marker:
             steps = ("profileTypes", collection.profile_type, "graph", "markerProperty")

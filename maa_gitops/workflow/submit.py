@@ -74,12 +74,13 @@ def uncommitted(repository: Repository) -> tuple[str, ...]:
 
 
 def commit_all(repository: Repository, paths: tuple[str, ...], message: str) -> None:
-    """Commit new, changed and deleted files of the tenant, as git itself would.
+    """Commit new, changed and deleted files of the tenant, as git itself would; also what ``git mv`` has taken away.
 
     Raises:
         RepositoryError: git refuses.
     """
-    for command in (("add", "--all", "--", *paths), ("commit", "--quiet", "--message", message, "--", *paths)):
+    taking_in = ("update-index", "--add", "--remove", "--", *paths)  # `add` fails on a path that the index lacks
+    for command in (taking_in, ("commit", "--quiet", "--message", message, "--", *paths)):
         done = repository.run(*command, cwd=repository.work_tree)
         if done.returncode != 0:
             raise RepositoryError(f"git {command[0]} failed: {done.last_words}", hint="commit yourself, then submit")

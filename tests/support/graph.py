@@ -168,8 +168,8 @@ def serve(
 ) -> Iterator[Graph]:
     """Serve the file ``path`` on a free port until the block ends.
 
-    ``sample`` puts the small existing tenant into it. ``options`` are those of the server: ``page``, ``publishing``, ``faults``, ``writes``, ``excluded`` and so on. Every
-    thread has ended when the block has.
+    ``sample`` puts the small existing tenant into it. ``options`` are those of the server: ``page``, ``publishing``,
+    ``faults``, ``writes``, ``excluded`` and so on. Every thread has ended when the block has.
     """
     clock = clock or Clock()
     settings = Options(clock=clock, **options)

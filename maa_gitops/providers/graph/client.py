@@ -4,11 +4,10 @@ What is asked for, and what Intune's own approval needs, is known by those who u
 """
 
 import base64
-import binascii
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +28,11 @@ LONGEST_WAIT = 300.0
 """Seconds to wait for one answer in all, before giving up with ``retry``."""
 
 _TRIES = 6
+_MOST_PAGES = 20_000
+_MOST_DEPTH = 100
+"""Levels of an answer within one another."""
+
+_MOST_DIGITS = 18
 _LONGEST_PAUSE = 60.0
 _WRITES, _WINDOW = 90, 20.0
 """Writes in so many seconds; Graph takes 100. Source: Graph, "Intune throttling limits"."""
@@ -79,7 +83,7 @@ class GraphClient:
         address: str | None = self._address(path, query)
         read: set[str] = set()
         while address is not None:
-            if address in read or not address.startswith(f"{self.url}/"):
+            if address in read or len(read) >= _MOST_PAGES or not address.startswith(f"{self.url}/"):
                 raise RemoteError("Graph's pages lead elsewhere or go round in a circle", code="graphMisunderstood")
             read.add(address)
             plain = self._understood("GET", path, self._asked("GET", address))
@@ -88,6 +92,8 @@ class GraphClient:
                 raise misunderstood(path)
             yield from found
             address = plain.get("@odata.nextLink")
+            if not isinstance(address, str | None):
+                raise misunderstood(path)
 
     def batch(
         self,
@@ -141,8 +147,10 @@ class GraphClient:
                 pause = max(pause or 0.0, _retry_after(_lower(answer.get("headers"))) or 0.0)
             elif isinstance(status, int) and status < HTTPStatus.MULTIPLE_CHOICES:
                 found[index] = answer.get("body")
+            elif isinstance(status, int):
+                raise refused(f"GET {paths[index]}", status, json.dumps(answer.get("body")).encode())
             else:
-                raise refused(f"GET {paths[index]}", int(status or 0), json.dumps(answer.get("body")).encode())
+                raise misunderstood("$batch")
         return pause
 
     def write(
@@ -247,9 +255,12 @@ class GraphClient:
         if answer.status == HTTPStatus.NO_CONTENT or not answer.data:
             return None
         try:
-            return json.loads(answer.data)
+            plain = json.loads(answer.data)
         except (ValueError, RecursionError) as error:
             raise misunderstood(path) from error
+        if _is_deeper(plain, _MOST_DEPTH):
+            raise misunderstood(path)
+        return plain
 
     @property
     def _host(self) -> str:
@@ -281,9 +292,25 @@ def _lower(headers: object) -> Mapping[str, str]:
 def _number(found: object) -> int | None:
     """A number in a batch: as such, as text, or, like everything there that is no JSON, in base64."""
     text = str(found)
-    with suppress(binascii.Error, UnicodeDecodeError):
+    with suppress(ValueError):  # whatever is no base64 is one
         text = text if text.isdigit() else base64.b64decode(text, validate=True).decode("ascii")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+def _is_deeper(plain: Json, limit: int) -> bool:
+    """Whether plain data has more levels within one another; told level by level, since a recursion could fail."""
+    level = [plain]
+    for _ in range(limit):
+        level = [inner for item in level for inner in _within(item) if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _within(item: Json) -> Iterable[Json]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 def misunderstood(what: str) -> RemoteError:

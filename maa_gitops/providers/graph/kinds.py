@@ -214,6 +214,8 @@ _COLLECTIONS = (
                     "publisher": "",
                     "detectionScriptContent": "",
                     "remediationScriptContent": "",
+                    "detectionScriptParameters": (),
+                    "remediationScriptParameters": (),
                     "enforceSignatureCheck": False,
                     "runAs32Bit": False,
                     "deviceHealthScriptType": "deviceHealthScript",
@@ -272,6 +274,7 @@ def _own_collection(profile_type: ProfileType) -> Collection | None:
         expand=_words(place.get("expand")),
         reported=REPORTED | {*_words(place.get("readOnly"))},
         immutable=frozenset(_words(place.get("immutable"))),
+        hidden=next((known.hidden for known in _ON_REQUEST if known.path == place["path"]), ()),
     )
 
 

@@ -6,6 +6,7 @@ the same call with the code is carried out. Source: Intune, "Use multi admin app
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from urllib.parse import quote
 from maa_gitops.errors import RemoteError
 from maa_gitops.http import Answer
 from maa_gitops.providers import Approval, NativeApprovalError, Occasion
-from maa_gitops.providers.graph.client import GraphClient, Json, said
+from maa_gitops.providers.graph.client import GraphClient, Json, misunderstood, said
 
 REQUESTS = "deviceManagement/operationApprovalRequests"
 
 _JUSTIFICATION, _CODE = "x-msft-approval-justification", "x-msft-approval-code"
+_FORM = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""The form of a code."""
+
 _ACTIVE = "active approval request already exists"
 _WAITING, _GRANTED = "needsApproval", "approved"
 _NUMBERS = {1: _WAITING, 2: _GRANTED, 3: "rejected", 4: "cancelled", 5: "completed", 6: "expired"}
@@ -59,9 +63,13 @@ class Writer:
         if filed is not None:
             if not self.hands_over:
                 raise _not_excluded()
+            if not _FORM.fullmatch(filed):
+                raise misunderstood(f"{method} {path}")
             raise _waiting(Approval(filed, call))
         if answer.status == HTTPStatus.BAD_REQUEST and _JUSTIFICATION in said(answer.data).lower():
             raise _not_excluded()
+        if code is not None and answer.status >= HTTPStatus.BAD_REQUEST and self._is_done(code):
+            return None  # it was sent again because the first answer was lost
         return self.client.understood(method, path, answer)
 
     def _once(
@@ -100,6 +108,11 @@ class Writer:
             case _:
                 return None
 
+    def _is_done(self, code: str) -> bool:
+        """Whether the call that was approved under a code has been carried out."""
+        request = self._request(code)
+        return request is not None and status_of(request) == "completed"
+
     def _request(self, code: str) -> Mapping[str, Json] | None:
         """The request of a code, which is its id; looked for in the list where a tenant does not give it alone."""
         with suppress(RemoteError):
@@ -109,12 +122,17 @@ class Writer:
         return next((found for found in self.client.pages(REQUESTS) if found.get("id") == code), None)
 
     def _filed_before(self, call: str) -> Approval | None:
-        """What a run that was cut off has filed for this very call; its justification tells."""
-        for found in self.client.pages(REQUESTS):
-            words = found.get("requestJustification")
-            is_ours = isinstance(words, str) and words.endswith(_token(call))
-            if is_ours and status_of(found) in (_WAITING, _GRANTED):
-                return Approval(str(found.get("id")), call)
+        """What a run that was cut off has filed for this very call; its justification tells.
+
+        Anybody can write the same justification, so only our own requests are looked through. Where a tenant does not
+        give these, none is found: what waits is then somebody else's.
+        """
+        with suppress(RemoteError):
+            for found in self.client.pages(f"{REQUESTS}/retrieveMyRequests"):
+                words, code = found.get("requestJustification"), str(found.get("id"))
+                is_for_it = isinstance(words, str) and words.endswith(_token(call))
+                if is_for_it and status_of(found) in (_WAITING, _GRANTED) and _FORM.fullmatch(code):
+                    return Approval(code, call)
         return None
 
     def _give_up(self, code: str, status: str | None) -> None:

@@ -11,9 +11,17 @@ from maa_gitops.providers.graph.client import GraphClient, Json, UnclearError
 from maa_gitops.providers.graph.credentials import credential
 from maa_gitops.providers.graph.kinds import Collection, collections
 from maa_gitops.providers.graph.native import Writer
-from maa_gitops.providers.graph.reading import Directory, Raw, object_path, organization, read_collection, read_whole
+from maa_gitops.providers.graph.reading import (
+    Directory,
+    Raw,
+    object_id,
+    object_path,
+    organization,
+    read_collection,
+    read_whole,
+)
 from maa_gitops.providers.graph.sending import body, groups_in, has_filter, sent_assignments
-from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, is_unseen
+from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, is_unseen, without_mark
 
 DEFAULT_URL = "https://graph.microsoft.com/beta"
 
@@ -67,7 +75,7 @@ class GraphProvider:
         """
         if self.known.store is None:
             found, wanted = organization(self.client), self.target.options.get("tenantId", "")
-            if found.casefold() != wanted.casefold():
+            if found.lower() != wanted.lower():
                 text = f"the credential is for tenant {found}, but target {self.target.name} names {wanted}"
                 raise RemoteError(text, hint="sign in to the tenant that maa.yaml names", code="wrongTenant")
             self.known.store = found
@@ -85,9 +93,12 @@ class GraphProvider:
         """
         collection = self._place(desired)
         sent_assignments(desired, collection, self._names(desired.assignments))
+        data = dict(desired.data)
+        if isinstance(data.get(collection.marker), str):
+            data[collection.marker] = without_mark(data[collection.marker])
         return DesiredObject(
             desired.profile_type,
-            compared(desired.data, collection),
+            compared(data, collection),
             compared_assignments(desired.assignments),
             sent=desired,
             is_unseen=is_unseen(desired.assignments),
@@ -100,9 +111,18 @@ class GraphProvider:
         self.known.others.clear()
         for collection in self.collections:
             kept, others = read_collection(self.client, collection, self.progress)
+            self._refuse_shared(kept)
             self.known.raws.update({raw.remote_id: raw for raw in kept})
             self.known.others.extend(others)
         return self._remotes(self.known.raws.values())
+
+    def _refuse_shared(self, raws: Iterable[Raw]) -> None:
+        """Refuse two places that show the same object: it could be changed as one of a type that nobody protects."""
+        for raw in raws:
+            other = self.known.raws.get(raw.remote_id)
+            if other is not None:
+                text = f"{other.collection.path} and {raw.collection.path} both have the object {raw.remote_id}"
+                raise RemoteError(text, hint="give their objects one profile type", code="sharedPlace")
 
     def _remotes(self, raws: Iterable[Raw]) -> dict[str, RemoteObject]:
         raws = list(raws)
@@ -159,7 +179,7 @@ class GraphProvider:
         for collection in self._of_type(profile_type):
             for item in self.client.pages(collection.path):
                 raw = Raw(collection, item, ())
-                if raw.marker is not None:
+                if raw.marker is not None and raw.is_kept and not raw.is_hidden:
                     found[raw.marker] = raw.remote_id
         return found
 
@@ -174,7 +194,7 @@ class GraphProvider:
         given = body(desired, collection, marker, None)
         try:
             made = self.writer.send("POST", collection.path, given, repeats=False)
-            remote_id = str(made["id"]) if isinstance(made, dict) and "id" in made else None
+            remote_id = object_id(made)
         except UnclearError as error:
             remote_id = self._found_again(marker, error)
         if remote_id is None:
@@ -250,7 +270,8 @@ class GraphProvider:
         """Graph takes no assignment of an app before; the next run goes on if it takes too long."""
         state: Json = None
         for attempt in range(_PUBLISH_TRIES):
-            state = self.client.get(object_path(collection, remote_id)).get("publishingState")
+            found = self.client.get(object_path(collection, remote_id))
+            state = found.get("publishingState") if isinstance(found, dict) else None
             if state == "published":
                 return
             self.client.wait(min(10.0, 0.5 * 2**attempt))

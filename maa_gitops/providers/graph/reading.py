@@ -1,5 +1,6 @@
 """Reading a tenant: the objects of its collections with their assignments, and the names of groups and filters."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -30,6 +31,9 @@ _NO_BUILT_IN = (
 """Apps that Intune brings along and nobody has assigned are left out of a list by this filter."""
 
 _POLICY_SETS = "policySets"
+_MORE = "@odata.nextLink"
+_ID = re.compile(r"[!-~]{1,256}")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Raw:
         """Whether it is of a kind that a resource can be."""
         return not self.collection.kinds or kind_of(self.properties, self.collection) in self.collection.kinds
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is Microsoft's own, which nobody can change."""
+        return any(self.properties.get(key) is True for key in self.collection.hidden)
+
     def state(self, names: Names) -> DesiredObject:
         """Its state, in the form that is compared."""
         data = properties_of(self.properties, self.collection)
@@ -75,9 +84,10 @@ class Raw:
 
     @property
     def group_ids(self) -> frozenset[str]:
-        """The groups that its assignments name."""
+        """The groups that its assignments name; Graph refuses to be asked for what can be no group's id."""
         targets = (found.get("target") for found in self.assignments)
-        return frozenset(str(found["groupId"]) for found in targets if isinstance(found, dict) and "groupId" in found)
+        ids = (str(found.get("groupId")) for found in targets if isinstance(found, dict))
+        return frozenset(found for found in ids if _GUID.fullmatch(found))
 
     @property
     def has_filter(self) -> bool:
@@ -94,16 +104,12 @@ def read_collection(
     The list alone is not enough: it leaves out scripts' texts, icons and, for some, assignments.
     """
     query = {"filter": _NO_BUILT_IN} if collection.publishes else {}
-    listed = [Raw(collection, found, ()) for found in client.pages(collection.path, **query) if not _is_hidden(found)]
+    everything = [Raw(collection, _object(found), ()) for found in client.pages(collection.path, **query)]
+    listed = [raw for raw in everything if not raw.is_hidden]
     kept = [raw for raw in listed if raw.is_kept]
     return read_whole(client, collection, [raw.remote_id for raw in kept], progress), [
         raw for raw in listed if not raw.is_kept
     ]
-
-
-def _is_hidden(found: Mapping[str, Json]) -> bool:
-    """Whether it is Microsoft's own, which nobody can change."""
-    return any(found.get(key) is True for key in ("isGlobalScript", "isBuiltIn", "isBuiltInRoleDefinition"))
 
 
 def read_whole(
@@ -112,7 +118,11 @@ def read_whole(
     ids: Sequence[str],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Raw]:
-    """Read objects by their ids; one that is gone is left out."""
+    """Read objects by their ids; one that is gone is left out.
+
+    Raises:
+        RemoteError: among others, an object has no assignments: it went away in between, or never can have any.
+    """
     expand = f"?$expand={quote(','.join(collection.expand), safe='$(),=')}" if collection.expand else ""
     places = [f"/{object_path(collection, found)}" for found in ids]
     paths = [f"{place}{expand}" for place in places]
@@ -122,9 +132,15 @@ def read_whole(
     whole = []
     for index, properties in enumerate(answers[: len(ids)]):
         assigned = answers[len(ids) + index] if collection.assign is not None else {"value": []}
-        if properties is None or assigned is None:
+        if properties is None:
             continue
-        whole.append(Raw(collection, _object(properties), _assignments(client, assigned)))
+        if assigned is None:
+            text = f"{object_path(collection, ids[index])} is there, but not its assignments"
+            raise RemoteError(text, retry=True, code="graphFailed")
+        found = _object(properties, ids[index])
+        if collection.expand:
+            found = _completed(client, found)
+        whole.append(Raw(collection, found, _assignments(client, assigned)))
     return whole
 
 
@@ -133,20 +149,52 @@ def object_path(collection: Collection, remote_id: str) -> str:
     return f"{collection.path}/{quote(remote_id, safe='')}"
 
 
-def _object(found: Json) -> Mapping[str, Json]:
-    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+def object_id(found: Json) -> str | None:
+    """The id that an object says it has; None: it has none, or one that cannot be."""
+    remote_id = found.get("id") if isinstance(found, dict) else None
+    return remote_id if isinstance(remote_id, str) and _ID.fullmatch(remote_id) else None
+
+
+def _object(found: Json, wanted: str | None = None) -> Mapping[str, Json]:
+    """An object as it came; with ``wanted`` it must be that of this id."""
+    remote_id = object_id(found)
+    if remote_id is None or wanted not in (None, remote_id):
         raise misunderstood("an object")
+    return dict(found)
+
+
+def _completed(client: GraphClient, found: Json) -> Json:
+    """What came, with the rest of each list in it of which only the first page was given along."""
+    if isinstance(found, list):
+        return [_completed(client, item) for item in found]
+    if not isinstance(found, dict):
+        return found
+    whole = {key: _completed(client, value) for key, value in found.items() if not key.endswith(_MORE)}
+    for key in found.keys() - whole.keys():
+        name = key.removesuffix(_MORE)
+        whole[name] = [*_items(whole.get(name), name), *_rest(client, found[key])]
+    return whole
+
+
+def _items(found: Json, what: str) -> list[Json]:
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise misunderstood(what)
     return found
+
+
+def _rest(client: GraphClient, link: Json) -> list[Json]:
+    """The pages after the first, by the link that leads to them; none if there is no link."""
+    if link is None:
+        return []
+    if not isinstance(link, str):
+        raise misunderstood("a link")
+    return list(client.pages(link.removeprefix(f"{client.url}/")))
 
 
 def _assignments(client: GraphClient, found: Json) -> tuple[Mapping[str, Json], ...]:
     """The assignments that are the object's own; those of a policy set are governed there."""
-    items = list(found.get("value", [])) if isinstance(found, dict) else [found]
-    more = found.get("@odata.nextLink") if isinstance(found, dict) else None
-    if isinstance(more, str):
-        items += client.pages(more.removeprefix(f"{client.url}/"))
-    if not all(isinstance(item, dict) for item in items):
-        raise misunderstood("assignments")
+    page = found if isinstance(found, dict) else {}
+    items = [*_items(page.get("value"), "assignments"), *_rest(client, page.get(_MORE))]
     return tuple(item for item in items if item.get("source") != _POLICY_SETS)
 
 
@@ -180,18 +228,18 @@ class Directory:
 
     def _learn_ids(self, ids: Sequence[str]) -> None:
         answers = self.client.batch([f"/groups/{quote(found, safe='')}?$select=id,displayName" for found in ids])
-        self._groups.update(_named(found) for found in answers if found is not None)
+        named = (_named(found) for found in answers if found is not None)
+        self._groups.update(pair for pair in named if pair[1])
         self._known_ids |= set(ids)
 
     def _learn_names(self, names: Sequence[str]) -> None:
         paths = []
         for name in names:
-            wanted = quote("displayName eq '" + name.replace("'", "''") + "'", safe="")
+            wanted = quote("displayName eq '" + name.replace("'", "''") + "'", safe="", errors="replace")
             paths.append(f"/groups?$filter={wanted}&$select=id,displayName")
         for name, found in zip(names, self.client.batch(paths), strict=True):
-            items = found.get("value") if isinstance(found, dict) else None
-            if not isinstance(items, list) or "@odata.nextLink" in found:
-                raise misunderstood("groups")
+            page = found if isinstance(found, dict) else {}
+            items = [*_items(page.get("value"), "groups"), *_rest(self.client, page.get(_MORE))]
             same = (pair for pair in map(_named, items) if pair[1] == name)  # Graph compares without regard to case
             self._groups.update(same)
         self._known_names |= set(names)
@@ -226,7 +274,7 @@ def _label(target: Mapping[str, object]) -> tuple[str, str] | None:
 def _named(found: Json) -> tuple[str, str]:
     if not isinstance(found, dict) or not isinstance(found.get("id"), str):
         raise misunderstood("a group")
-    return found["id"], str(found.get("displayName"))
+    return found["id"], str(found.get("displayName") or "")
 
 
 def organization(client: GraphClient) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from maa_gitops.errors import RemoteError
 from maa_gitops.providers import DesiredObject, spelling
 from maa_gitops.providers.graph.kinds import Collection
-from maa_gitops.providers.graph.shapes import Names, graph_assignment, graph_properties, with_mark
+from maa_gitops.providers.graph.shapes import Names, graph_assignment, graph_properties, is_named, with_mark
 
 
 def body(desired: DesiredObject, collection: Collection, marker: str, held: DesiredObject | None) -> dict[str, object]:
@@ -35,10 +35,13 @@ def sent_assignments(desired: DesiredObject, collection: Collection, names: Name
     """Give the assignments of a state as Graph takes them.
 
     Raises:
-        RemoteError: a group or an assignment filter is unknown, its name is not one's alone, or two assignments have
-            the same target.
+        RemoteError: a group or an assignment filter is unknown, its name is not one's alone, it is not told by its
+            name, or two assignments have the same target.
     """
     kind = desired.data.get("type")
+    if any(map(is_named, _targets(desired.assignments))):
+        text = "an assignment's target is written in Graph's form, which hides whom it reaches"
+        raise RemoteError(text, hint="name the group: target: {group: NAME}", code="unknownGroup")
     try:
         found = [
             graph_assignment(one, collection, str(kind) if kind is not None else None, names)
@@ -54,7 +57,9 @@ def sent_assignments(desired: DesiredObject, collection: Collection, names: Name
 
 
 def _addressee(target: object) -> str:
-    """Whom an assignment's target means, its filter aside."""
+    """Whom an assignment's target means, its filter aside; to leave a group out is to mean it too."""
+    if isinstance(target, dict) and "groupId" in target:
+        return str(target["groupId"]).lower()
     plain = {key: value for key, value in target.items() if "Filter" not in key} if isinstance(target, dict) else target
     return spelling(plain)
 

@@ -4,7 +4,6 @@ A resource writes ``@odata.type`` as ``type``, scripts as text, groups and assig
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,18 +13,22 @@ from maa_gitops.providers.graph.kinds import Collection, Kind
 
 PREFIX = "#microsoft.graph."
 
+NO_TEXT = "base64"
+"""The key under which a content stands that is no text in UTF-8."""
+
 Json = Any
 """Plain data as it came."""
 
 _SIMPLE_TARGETS = {"allDevices": "allDevicesAssignmentTarget", "allUsers": "allLicensedUsersAssignmentTarget"}
 _GROUP_TARGETS = {"group": "groupAssignmentTarget", "excludeGroup": "exclusionGroupAssignmentTarget"}
+_TARGETS = (*_SIMPLE_TARGETS, *_GROUP_TARGETS)
 _TARGET_KEYS = {name: key for key, name in (*_SIMPLE_TARGETS.items(), *_GROUP_TARGETS.items())}
 FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAndAppManagementAssignmentFilterType"
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ASSIGNMENT_REPORTS = frozenset({"id", "source", "sourceId", "@odata.type"})
 _NOTHING = frozenset({"", "none", "notConfigured", "deviceDefault"})
-_FRACTION = re.compile(r"(?<=\d\d:\d\d:\d\d)\.0+(?=Z?$)")
-_MARK = re.compile(r"(?:\n\n|^)\[(maa:[^\s\[\]]{1,512})\]\s*$")
+_MOMENT = re.compile(r"((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d)\.0+(Z?)")
+_MARK = re.compile(r"(?:\n\n|^)\[(maa:[^\s\[\]]{1,4096})\]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +85,21 @@ def graph_properties(data: Mapping[str, object], collection: Collection) -> dict
             found["@odata.type"] = f"{PREFIX}{value}"
         elif key in collection.contents and isinstance(value, str):
             found[key] = base64.b64encode(value.encode()).decode()
+        elif key in collection.contents and isinstance(value, Mapping) and NO_TEXT in value:
+            found[key] = value[NO_TEXT]
         else:
             found[key] = value
     return found
 
 
 def _decoded(value: object) -> object:
-    """A text that Graph has in base64; whatever cannot be one stays as it is, and so is seen to differ."""
+    """A text that Graph has in base64; what is none stays what it is, and is never the same as a text."""
     if not isinstance(value, str):
         return value
     try:
         return base64.b64decode(value, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return value
+    except ValueError:  # no base64, or no UTF-8
+        return {NO_TEXT: value}
 
 
 # --- the mark --------------------------------------------------------------------------------------------------------
@@ -178,20 +183,29 @@ def graph_assignment(
     return found
 
 
+def is_named(target: Mapping[str, object]) -> bool:
+    """Whether Graph's form of an assignment's target is of a kind that resources write by name."""
+    return type_name(target) in _TARGET_KEYS
+
+
 def _graph_target(target: Mapping[str, object], names: Names) -> dict[str, object]:
     if "@odata.type" in target:
         return dict(target)
-    key = next((key for key in (*_SIMPLE_TARGETS, *_GROUP_TARGETS) if key in target), None)
-    if key is None:
+    key, *others = sorted(target.keys() - {"filter"}) or [""]
+    if not key:
         raise LookupError("an assignment names no group")
+    if others or key not in _TARGETS or (key in _SIMPLE_TARGETS and target[key] is not True):
+        raise LookupError(f"an assignment's target names just one of {', '.join(_TARGETS)}, and perhaps a filter")
     found: dict[str, object] = {"@odata.type": f"{PREFIX}{(_SIMPLE_TARGETS | _GROUP_TARGETS)[key]}"}
     if key in _GROUP_TARGETS:
         found["groupId"] = _only(names.group_ids(str(target[key])), "group", str(target[key]))
-    wanted = target.get("filter")
-    if isinstance(wanted, Mapping):
+    if "filter" in target:
+        wanted = target["filter"]
+        if not isinstance(wanted, Mapping) or wanted.get("mode") not in ("include", "exclude"):
+            raise LookupError("an assignment filter needs a name, and the mode include or exclude")
         name = str(wanted.get("name"))
         found[FILTER_ID] = _only(names.filter_ids(name), "assignment filter", name)
-        found[_FILTER_MODE] = wanted.get("mode")
+        found[_FILTER_MODE] = wanted["mode"]
     return found
 
 
@@ -230,8 +244,19 @@ def _nameless(value: Any) -> Any:  # noqa: ANN401 - as below
             return value
 
 
+def _untyped(value: Any) -> Any:  # noqa: ANN401 - as below
+    """A value without the types that Graph may name in it: of a kind that is known they are known as well."""
+    match value:
+        case Mapping():
+            return {key: _untyped(item) for key, item in value.items() if key != "@odata.type"}
+        case list():
+            return [_untyped(item) for item in value]
+        case _:
+            return value
+
+
 def _of_kind(key: str, value: object, kind: Kind) -> object:
-    plain = _plain(value)
+    plain = _untyped(_plain(value))
     if key in kind.flags and isinstance(plain, dict):
         return {name: flag for name, flag in plain.items() if flag}
     return sorted(plain, key=str) if key in kind.sets and isinstance(plain, list) else plain
@@ -259,7 +284,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - plain data of any shape, as it 
     """A value without what Graph adds on its own: nulls, ids of nobody, annotations, fractions of seconds."""
     match value:
         case str():
-            return _FRACTION.sub("", value)
+            moment = _MOMENT.fullmatch(value)
+            return moment[1] + moment[2] if moment is not None else value
         case Mapping():
             kept = {key: _plain(item) for key, item in value.items() if item is not None and not _is_note(key)}
             return {key: item for key, item in kept.items() if item not in ({}, [], "", _NOBODY)}
