@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maa_gitops.apply import Report, drift, outcome_reader, readable
+from maa_gitops.apply import Report, apply, drift, outcome_reader, readable
 from maa_gitops.errors import RemoteError
 from maa_gitops.http import Answer
 from maa_gitops.model import ObjectId, Outcome, ProfileType, Target
@@ -326,7 +326,7 @@ def native(graph: Graph, name: str = "Portal") -> tuple[GraphProvider, DesiredOb
 def test_a_request_with_our_words_by_somebody_else_is_not_ours(graph: Graph) -> None:
     """Who copies the justification gets nobody to approve theirs in its place: it is told to be another's."""
     provider, state = native(graph)
-    with pytest.raises(NativeApprovalError) as caught:
+    with pytest.raises(NativeApprovalError):
         provider.create(state, "maa:contoso:app/portal")
     (request,) = graph.get("deviceManagement/operationApprovalRequests").value
     assert graph.post("deviceManagement/operationApprovalRequests/cancelMyRequest", {"id": request["id"]}).status == 204
@@ -336,7 +336,7 @@ def test_a_request_with_our_words_by_somebody_else_is_not_ours(graph: Graph) -> 
     evil = graph.post(APPS, body, headers=headers, identity="carol").headers["x-msft-approval-code"]
     for _ in ("it waits", "it is approved"):
         with pytest.raises(RemoteError, match="somebody else's request") as refused:
-            provider.on(Occasion("later", caught.value.approval)).create(state, "maa:contoso:app/portal")
+            provider.create(state, "maa:contoso:app/portal")
         assert (refused.value.code, evil in str(refused.value)) == ("nativeApprovalTaken", False)
         graph.decide(evil)
     provider.close()
@@ -368,19 +368,24 @@ def test_an_object_of_another_type_is_not_adopted(world: GraphWorld, graph: Grap
 
 
 def test_an_approved_delete_is_not_done_while_nobody_can_reach_the_object(world: GraphWorld, graph: Graph) -> None:
-    """Who drops the profile type together with its resources leaves nothing behind that is told to be gone."""
-    folder, settings = "resources/device-configurations/kiosk.yaml", (world.folder / "maa.yaml").read_text()
-    world.commit({folder: "type: windows10GeneralConfiguration\ndisplayName: Kiosk\nbluetoothBlocked: true\n"})
+    """Who drops a profile type before its resources are gone from the target leaves nothing that is told to be gone."""
+    kiosk, name = "resources/device-configurations/kiosk.yaml", "deviceConfiguration/kiosk"
+    world.commit({kiosk: "type: windows10GeneralConfiguration\ndisplayName: Kiosk\nbluetoothBlocked: true\n"})
     world.apply()
-    gone = world.commit({folder: None})
-    world.commit({"maa.yaml": settings.partition("profileTypes")[0]})
-    report = world.apply(1)
-    assert operations(report) == {"deviceConfiguration/kiosk": "none failed"}
-    assert [len(ids(graph)), *told(drifts(world))] == [1, "deviceConfiguration/kiosk"]
-    outcomes = outcome_reader(world.context(2))(gone, (ObjectId("deviceConfiguration", "kiosk"),))
+    gone = world.commit({kiosk: None})
+    now, narrow = world.context(1), replace(world.target(), types=())
+    provider = GraphProvider.open(narrow, Surroundings(), opened(graph).client)
+    assert operations(apply(now, world.deployer(), narrow, provider)) == {name: "none failed"}
+    assert told(drift(world.context(2), narrow, provider)) == {
+        name: "none changed: the target has no place for its profile type any more"
+    }
+    later = world.context(2)
+    settings = replace(later.tenant.settings, targets=(narrow,))
+    good = replace(later.history.good, tenant=replace(later.tenant, settings=settings))
+    later = replace(later, history=replace(later.history, good=good))
+    outcomes = outcome_reader(later)(gone, (ObjectId("deviceConfiguration", "kiosk"),))
     assert [found.outcome for found in outcomes] == [Outcome.FAILED]
-    world.commit({"maa.yaml": settings})
-    assert (operations(world.apply(3)), ids(graph)) == ({"deviceConfiguration/kiosk": "delete applied"}, {})
+    assert (operations(world.apply(3)), ids(graph)) == ({name: "delete applied"}, {})
 
 
 def test_two_places_that_show_one_object_are_refused(graph: Graph) -> None:

@@ -100,13 +100,19 @@ def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
-def in_utc(value: Json) -> Json:
-    """Plain data with its times in UTC, as Graph gives them back; a time is what has a name that says so."""
+def in_utc(value: Json, depth: int = 50) -> Json:
+    """Plain data with its times in UTC, as Graph gives them back; a time is what has a name that says so.
+
+    What is nested deeper than anything of Graph's stays as it is.
+    """
     match value:
-        case dict():
-            return {key: _moment(item) if key.endswith("DateTime") else in_utc(item) for key, item in value.items()}
-        case list():
-            return [in_utc(item) for item in value]
+        case dict() if depth:
+            return {
+                key: _moment(item) if key.endswith("DateTime") else in_utc(item, depth - 1)
+                for key, item in value.items()
+            }
+        case list() if depth:
+            return [in_utc(item, depth - 1) for item in value]
         case _:
             return value
 

@@ -20,7 +20,7 @@ from maa_gitops.providers.graph.shapes import Names
 NAME = "IntuneCD"
 
 NO_DESCRIPTIONS = (
-    "IntuneCD keeps no descriptions of apps: write them into the resources, or applying empties them on the target"
+    "IntuneCD keeps neither descriptions nor icons of apps: put them into the resources, or applying takes them away"
 )
 
 _PASSED_OVER = ("__archive__", "archive", "Assignment Report", "Script Data")

@@ -145,10 +145,10 @@ class GraphClient:
                 found[index] = None
             elif status in (HTTPStatus.TOO_MANY_REQUESTS, *_PASSING):
                 pause = max(pause or 0.0, _retry_after(_lower(answer.get("headers"))) or 0.0)
-            elif isinstance(status, int) and status < HTTPStatus.MULTIPLE_CHOICES:
-                found[index] = answer.get("body")
-            elif isinstance(status, int):
+            elif isinstance(status, int) and status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise refused(f"GET {paths[index]}", status, json.dumps(answer.get("body")).encode())
+            elif status == HTTPStatus.OK and answer.get("body") is not None:  # None stands for what is not there
+                found[index] = answer["body"]
             else:
                 raise misunderstood("$batch")
         return pause
