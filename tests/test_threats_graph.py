@@ -19,9 +19,10 @@ from maa_gitops.providers.graph.credentials import credential
 from maa_gitops.providers.graph.kinds import collections
 from maa_gitops.providers.graph.provider import GraphProvider
 from maa_gitops.providers.graph.sending import sent_assignments
-from maa_gitops.providers.graph.shapes import Names, compared, properties_of, without_mark
+from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, properties_of, without_mark
 from maa_gitops.providers.store import GraphSide
-from tests.applying import make_keys
+from maa_gitops.tenant import validate
+from tests.applying import Wrapped, git, make_keys
 from tests.graph_applying import NAME, OWN, GraphWorld, Held, Line, make_graph_world, no_wait, tenant_of
 from tests.support.graph import Graph, serve
 from tests.test_apply import operations
@@ -273,6 +274,20 @@ def test_a_text_that_ends_like_a_moment_is_compared_whole() -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("key", ["firewallCertificateRevocationListCheckMethod", "firewallPreSharedKeyEncodingMethod"])
+def test_none_is_compared_where_it_is_not_the_default(key: str) -> None:
+    """No longer to ask whether a certificate was revoked is not as if nobody had said anything."""
+    assert seen(CONFIGURATIONS, **{key: "none"}) != seen(CONFIGURATIONS, **{key: "deviceDefault"})
+    assert seen(CONFIGURATIONS, proxySettings="none") == seen(CONFIGURATIONS)
+
+
+def test_to_apply_a_configuration_is_what_an_assignment_does() -> None:
+    """Graph says so of each; to take it away is said."""
+    target = {"target": {"group": "Staff"}}
+    assert compared_assignments([{**target, "intent": "apply"}]) == compared_assignments([target])
+    assert compared_assignments([{**target, "intent": "remove"}]) != compared_assignments([target])
+
+
 def test_what_says_that_it_is_built_in_is_told_all_the_same(world: GraphWorld, graph: Graph) -> None:
     """Only where Microsoft has objects of its own can one be Microsoft's."""
     world.commit({PORTAL: app()})
@@ -398,6 +413,39 @@ def test_two_places_that_show_one_object_are_refused(graph: Graph) -> None:
         again.objects()
     assert caught.value.code == "sharedPlace"
     provider.close()
+
+
+def problems(world: GraphWorld, settings: str) -> set[tuple[str, str]]:
+    """What is wrong with these settings."""
+    world.commit({"maa.yaml": f"version: 1\ntenant: contoso\nprotectedBranch: main\n{settings}"})
+    tree = git(world.folder, "rev-parse", "main^{tree}")
+    found = validate(world.repository(), tree)
+    return {(one.code, one.level.value) for one in found if one.path == "maa.yaml"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deviceAppManagement/mobileApps/0177548a-548a-0177-8a54-77018a547701/assignments",
+        "deviceManagement/DeviceShellScripts/1/assignments",
+        "deviceManagement/deviceConfigurations/1/assignments",
+    ],
+)
+def test_a_place_below_that_of_another_type_is_refused(world: GraphWorld, path: str) -> None:
+    """An app is assigned by what protects apps, not as an object of a type that nobody protects."""
+    known = "  known: {folder: known, graph: {path: deviceManagement/deviceConfigurations}}\n"
+    own = f"  harmless: {{folder: harmless, graph: {{path: {path}}}}}\n"
+    assert problems(world, f"profileTypes:\n{known}{own}") == {("sharedPlace", "error")}
+
+
+def test_two_targets_that_are_one_tenant_are_told(world: GraphWorld) -> None:
+    """Each would change what the other made."""
+    tenant_id = "7a3e9c52-1d84-4f06-b6a9-0c5d2e7f4813"
+    targets = "".join(
+        f"  {name}: {{provider: graph, tenantId: {found}}}\n"
+        for name, found in (("a", tenant_id), ("b", tenant_id.upper()), ("c", tenant_id.replace("7", "8")))
+    )
+    assert problems(world, f"targets:\n{targets}") == {("sharedTenant", "warning")}
 
 
 TARGETS: list[tuple[dict[str, object], str]] = [
@@ -630,3 +678,66 @@ def test_an_object_whose_assignments_are_not_there_is_not_gone(world: GraphWorld
     with pytest.raises(RemoteError, match="but not its assignments"):
         broken.apply(1)
     assert len(ids(graph)) == 1
+
+
+# --- a tired operator ------------------------------------------------------------------------------------------------
+
+
+class Slow(Wrapped):
+    """A provider for which each object takes a while; what happens in the meantime is told."""
+
+    meanwhile: Callable[[], None]
+
+    def create(self, desired: DesiredObject, marker: str) -> str:
+        """Make an object."""
+        made = super().create(desired, marker)
+        self.meanwhile()
+        return made
+
+
+def test_a_run_that_lasts_for_hours_is_alone_all_the_time(tmp_path: Path, keys: Path, graph: Graph) -> None:
+    """It renews its intent; another clone does not take over and make everything a second time."""
+    world = make_graph_world(tmp_path / "world", keys, graph, has_remote=True)
+    world.commit({PORTAL: app(), PAYROLL: app("Payroll"), OTHER: app("Other")})
+    other = world.other_clone("other", "bob")
+    seconds, refused = [0.0], []
+
+    def meanwhile() -> None:
+        seconds[0] += 20 * 60
+        if len(ids(graph)) == 2:
+            with pytest.raises(RemoteError) as caught:
+                other.apply(seconds[0] / 60 - 6)
+            refused.append(caught.value.code)
+
+    provider = world.provider()
+    slow = Slow(provider, lambda _what: None)
+    slow.meanwhile = meanwhile
+    context = replace(world.context(), clock=lambda: seconds[0])
+    report = apply(context, world.deployer(), world.target(), slow)
+    provider.close()
+    assert (refused, len(ids(graph)), report.failed) == (["applyRunning"], 3, ())
+    assert other.apply(90).objects == ()
+
+
+def test_a_run_whose_place_another_took_stops_writing(tmp_path: Path, keys: Path, graph: Graph) -> None:
+    """It cannot renew its intent, so it makes nothing more."""
+    world = make_graph_world(tmp_path / "world", keys, graph, has_remote=True)
+    world.commit({PORTAL: app(), PAYROLL: app("Payroll"), OTHER: app("Other")})
+    other = world.other_clone("other", "bob")
+    seconds = [0.0]
+
+    def meanwhile() -> None:
+        seconds[0] += 20 * 60
+        assert other.apply(20).failed == ()
+
+    provider = world.provider()
+    slow = Slow(provider, lambda _what: None)
+    slow.meanwhile = meanwhile
+    context = replace(world.context(), clock=lambda: seconds[0])
+    with pytest.raises(RemoteError, match="stops, since its intent cannot be renewed") as caught:
+        apply(context, world.deployer(), world.target(), slow)
+    provider.close()
+    assert (caught.value.retry, sorted(ids(graph).values(), key=str)) == (
+        True,
+        ["maa:contoso:app/other", "maa:contoso:app/payroll", "maa:contoso:app/portal"],
+    )

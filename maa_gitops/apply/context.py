@@ -1,6 +1,7 @@
 """What plan, apply and drift start from and what they give back; reading a target's receipts against good history."""
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ class Context:
     """A clone as one command sees it.
 
     ``trusted_start`` is the oldest commit that a receipt may name, wherever the walk of ``history`` began. ``now`` is
-    read once. ``progress`` is told how many objects are done, and of how many.
+    read once. ``progress`` is told how many objects are done, and of how many; ``clock`` counts the seconds of a run.
     """
 
     repository: Repository
@@ -32,6 +33,7 @@ class Context:
     has_remote: bool
     now: datetime
     progress: Callable[[int, int], None] = lambda _done, _all: None
+    clock: Callable[[], float] = time.monotonic
 
     @cached_property
     def places(self) -> Mapping[str, int]:

@@ -48,7 +48,8 @@ class Remotes:
             ids = f"{marked[0].remote_id} bears its mark, but it was applied to {known.remote_id}"
             return Found(problem=f"{ids}, which is still there; delete the wrong one")
         if self._is_anothers(known):
-            return Found(problem=f"it was applied to {known.remote_id}, which bears the mark {known.marker} now")
+            text = f"it was applied to {known.remote_id}, which bears the mark {known.marker} now"
+            return Found(problem=f"{text}; take that off, if it is still ours")
         return Found(known)
 
     def _has_moved(self, known: RemoteObject) -> bool:

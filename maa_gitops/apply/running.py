@@ -33,7 +33,9 @@ from maa_gitops.receipt import (
 )
 
 INTENT_HOLDS = timedelta(minutes=15)
-"""How long an intent keeps other clones from applying."""
+"""How long an intent keeps other clones from applying, after it was last renewed."""
+
+_RENEWED_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,9 @@ def apply(
             remember(git_dir, before.newest)
             done = [_Done(planned, error=planned.problem) for planned in found.objects if planned.problem]
             return _report(run, found, done, requests, None)
-        intent = Intent(deployer.new_id(), run.clone, context.now)
-        begun = _begin(run, intent)
-        done = _carry_out(run, found)
-        made = _finish(run, intent, begun, _Ending(found, done))
+        hold = _Hold(run, Intent(deployer.new_id(), run.clone, context.now))
+        done = _carry_out(run, found, hold)
+        made = _finish(run, hold.intent, hold.tip, _Ending(found, done))
         remember(git_dir, made)
         return _report(run, found, done, requests, made)
 
@@ -163,23 +164,49 @@ def _has_work(run: _Run, found: Plan) -> bool:
     return unsettled or run.before.intent is not None or stuck != set(newest.failed)
 
 
-def _begin(run: _Run, intent: Intent) -> str:
-    """Put the intent on the receipts branch; returns the commit."""
-    tip = run.before.commit
-    tree = receipt.tree_with_intent(run.context.repository, tip, intent)
-    commit = _commit(run, tree, tip, f"Begin to apply to {run.target.name}")
-    _move(run, tip, commit)
-    return commit
+class _Hold:
+    """A run's intent on the receipts branch, from before its first write; a long run renews it as it goes on."""
+
+    def __init__(self, run: _Run, intent: Intent) -> None:
+        self._run = run
+        self._begun = self._renewed = run.context.clock()
+        self.intent = intent
+        self.tip = self._put(run.before.commit)
+
+    def renew(self) -> None:
+        """Put the intent there anew, if it is some minutes old.
+
+        Raises:
+            RemoteError: another run took over (``lostRace``), or the remote failed; nothing more may be written.
+        """
+        now = self._run.context.clock()
+        if now - self._renewed < _RENEWED_AFTER.total_seconds():
+            return
+        since = timedelta(seconds=int(now - self._begun))
+        self.intent = replace(self.intent, at=self._run.context.now + since)
+        try:
+            self.tip, self._renewed = self._put(self.tip), now
+        except RemoteError as error:
+            text = f"run {self.intent.run} stops, since its intent cannot be renewed: {error.message}"
+            hint = "run again, which finds what was sent: maa apply"
+            raise RemoteError(text, retry=True, hint=hint, code=error.code) from error
+
+    def _put(self, tip: str | None) -> str:
+        tree = receipt.tree_with_intent(self._run.context.repository, tip, self.intent)
+        commit = _commit(self._run, tree, tip, f"Begin to apply to {self._run.target.name}")
+        _move(self._run, tip, commit)
+        return commit
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _carry_out(run: _Run, found: Plan) -> list[_Done]:
+def _carry_out(run: _Run, found: Plan, hold: _Hold) -> list[_Done]:
     """Do what is planned, what goes away last; a failure is that object's own."""
     ordered = sorted(found.objects, key=lambda planned: planned.operation is AppliedOperation.DELETE)
     done: list[_Done] = []
     for planned in ordered:
+        hold.renew()
         done.append(_carried_out(run, planned))
         run.context.progress(len(done), len(ordered))
     return done

@@ -29,6 +29,7 @@ def reference_problems(tenant: Tenant, documents: Documents) -> list[Problem]:
     return [
         *_profile_type_problems(tenant, documents),
         *_graph_place_problems(tenant, documents),
+        *_target_problems(tenant, documents),
         *_account_problems(tenant, documents),
         *_shared(tenant, documents),
         *_group_problems(tenant, documents),
@@ -93,6 +94,18 @@ def _graph_place_problems(tenant: Tenant, documents: Documents) -> Iterator[Prob
             steps = ("profileTypes", collection.profile_type, "graph", "markerProperty")
             text = "the mark needs a text property of its own, not that of the name"
             yield _problem(documents, "maa.yaml", steps, "sharedProperty", text, collection.profile_type)
+
+
+def _target_problems(tenant: Tenant, documents: Documents) -> Iterator[Problem]:
+    """Targets that are one tenant: each would find, and change, what the other made."""
+    names: dict[str, str] = {}
+    for target in tenant.settings.targets:
+        tenant_id = target.options.get("tenantId", "").lower()
+        other = names.setdefault(tenant_id, target.name) if tenant_id else target.name
+        if other != target.name:
+            steps = ("targets", target.name, "tenantId")
+            text = f"target {other} is the same tenant; both apply every resource to it"
+            yield _problem(documents, "maa.yaml", steps, "sharedTenant", text, target.name, Level.WARNING)
 
 
 def _account_problems(tenant: Tenant, documents: Documents) -> Iterator[Problem]:

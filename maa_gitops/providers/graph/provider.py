@@ -179,7 +179,8 @@ class GraphProvider:
         for collection in self._of_type(profile_type):
             for item in self.client.pages(collection.path):
                 raw = Raw(collection, item, ())
-                if raw.marker is not None and raw.is_kept and not raw.is_hidden:
+                is_object = raw.is_kept and not raw.is_hidden and object_id(item) is not None
+                if raw.marker is not None and is_object:
                     found[raw.marker] = raw.remote_id
         return found
 

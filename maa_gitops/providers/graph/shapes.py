@@ -27,6 +27,9 @@ FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAnd
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ASSIGNMENT_REPORTS = frozenset({"id", "source", "sourceId", "@odata.type"})
 _NOTHING = frozenset({"", "none", "notConfigured", "deviceDefault"})
+_NONE_IS_SAID = frozenset({"firewallCertificateRevocationListCheckMethod", "firewallPreSharedKeyEncodingMethod"})
+"""What can be ``deviceDefault`` or ``none``. Source: Microsoft Graph beta, windows10EndpointProtectionConfiguration."""
+
 _MOMENT = re.compile(r"((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d)\.0+(Z?)")
 _MARK = re.compile(r"(?:\n\n|^)\[(maa:[^\s\[\]]{1,4096})\]\s*$")
 
@@ -272,6 +275,8 @@ def _says_nothing(key: str, value: object) -> bool:
     """Whether a property of a kind that is not known here is as Graph has what nobody set."""
     if isinstance(value, dict):
         return all(_says_nothing(name, item) for name, item in value.items())
+    if value == "none" and key in _NONE_IS_SAID:
+        return False
     nothing = value is None or value is False or value == [] or (isinstance(value, str) and value in _NOTHING)
     return nothing or (key == "roleScopeTagIds" and value == ["0"])
 
@@ -306,9 +311,13 @@ def compared_assignments(assignments: Iterable[Mapping[str, object]]) -> tuple[d
 
 
 def _compared_assignment(assignment: Mapping[str, object]) -> dict[str, object]:
-    """Graph answers ``runRemediationScript: false`` whatever was sent, so it is not compared."""
+    """Graph answers ``runRemediationScript: false`` whatever was sent, so it is not compared; to apply is no news."""
     plain: dict[str, object] = _plain(assignment)
-    return {key: value for key, value in plain.items() if key != "runRemediationScript"}
+    return {
+        key: value
+        for key, value in plain.items()
+        if key != "runRemediationScript" and (key, value) != ("intent", "apply")
+    }
 
 
 def is_unseen(assignments: Iterable[Mapping[str, object]]) -> bool:
