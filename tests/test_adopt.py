@@ -134,6 +134,27 @@ def test_two_resources_do_not_adopt_one_object(world: World) -> None:
     assert held(world)[remote_id] is None
 
 
+def test_an_object_is_the_protected_resources_whoever_else_adopts_it(world: World) -> None:
+    """Somebody who may change something unprotected alone takes nothing, and stops nobody."""
+    remote_id = foreign(world)
+    protects = "displayName: P\nprofileType: {}\napproverGroups: [a]\n"
+    rules = {
+        "groups/a.yaml": "displayName: A\nmembers: [alice, bob, carol]\n",
+        "policies/rules.yaml": protects.format("accessPolicy"),
+        "policies/apps.yaml": protects.format("app") + "scope: [portal]\n",
+    }
+    for path, text in rules.items():
+        place = world.folder / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    git(world.folder, "add", "-A")
+    git(world.folder, "commit", "-q", "--amend", "--no-edit")
+    both = adopting(web_app("portal"), remote_id)
+    world.commit({FILE: both, OTHER: both})
+    tree = git(world.folder, "rev-parse", "main^{tree}")
+    assert operations(world.plan(tree)) == {PORTAL: "adopt", "app/other": "none failed"}
+
+
 def test_a_renamed_resource_keeps_the_object_that_it_adopted(world: World) -> None:
     """The file moves with its adopted id: nothing is deleted, whatever else changes in it."""
     remote_id = foreign(world)

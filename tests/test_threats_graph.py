@@ -665,6 +665,22 @@ def test_what_does_not_fit_into_an_answer_is_read_as_well(graph: Graph) -> None:
     provider.close()
 
 
+def test_what_a_policy_set_assigns_is_counted(world: GraphWorld, graph: Graph) -> None:
+    """It is not the object's own, so it is neither compared nor sent; that it is there, drift says."""
+    world.commit({PORTAL: app()})
+    world.apply()
+    assert (drifts(world).objects, drifts(world).not_compared) == ((), None)
+
+    def given(body: Any) -> Any:
+        target = {"@odata.type": "#microsoft.graph.allDevicesAssignmentTarget"}
+        return (
+            {"value": [{"intent": "required", "source": "policySets", "target": target}]} if "value" in body else body
+        )
+
+    other = replace(world, connection=lambda: Line(changing("$batch", bodies(given))))
+    assert (drifts(other).objects, str(drifts(other).not_compared)[:29]) == ((), "1 that cannot be kept as reso")
+
+
 def test_an_object_whose_assignments_are_not_there_is_not_gone(world: GraphWorld, graph: Graph) -> None:
     """Nothing is made a second time because half of an object could not be read."""
     world.commit({PORTAL: app()})

@@ -126,7 +126,8 @@ class Report:
     """What a plan, a run or a drift report came to; ``commit`` is that of the state compared with, if any.
 
     ``objects`` are sorted and hold only those of which there is something to say; ``message`` is about the whole.
-    ``receipt`` is the one that a run made; None: there was nothing to write.
+    ``receipt`` is the one that a run made; None: there was nothing to write. ``not_compared`` tells how much is there
+    besides that nobody looked at.
     """
 
     target: str
@@ -134,6 +135,7 @@ class Report:
     objects: tuple[ObjectResult, ...]
     message: str | None = None
     receipt: Receipt | None = None
+    not_compared: str | None = None
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:

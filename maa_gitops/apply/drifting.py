@@ -69,7 +69,15 @@ def drifted(context: Context, target: Target, provider: Provider) -> tuple[Repor
     ]
     all_found = (*(Drifted(comparison.foreign(remote), remote) for remote in others), *known)
     results = sorted_results(one.result for one in all_found)
-    return Report(target.name, newest.commit, results, _UNFINISHED if before.intent else None), all_found
+    message = _UNFINISHED if before.intent else None
+    besides = _not_compared(provider)
+    return Report(target.name, newest.commit, results, message, not_compared=besides), all_found
+
+
+def _not_compared(provider: Provider) -> str | None:
+    """How much there is besides that nobody here looks at; None: nothing."""
+    count = len(provider.left_out())
+    return f"{count} that cannot be kept as resources; maa import --dry-run lists them" if count else None
 
 
 def _resources_at(repository: Repository, commit: str) -> Resources:

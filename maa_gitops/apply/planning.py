@@ -1,6 +1,6 @@
 """What has to be done for a target to have the resources of a tree, and showing it; nothing is written here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from maa_gitops import receipt
@@ -88,8 +88,9 @@ def plan_objects(context: Context, target: Target, provider: Provider, before: A
     comparison = _Comparison(resources, baseline, provider, remotes, target.name)
     known = {*resources.files, *map(object_id, baseline), *_left_behind(context, resources, remotes, before)}
     found = [comparison.planned(governed) for governed in sorted(known)]
-    objects = _with_moves(_with_adoptions([planned for planned in found if planned is not None]))
-    return Plan(tuple(_finished(planned, provider) for planned in objects), baseline, message)
+    planned = _with_adoptions([one for one in found if one is not None], context.tenant.protects)
+    objects = _with_moves(planned)
+    return Plan(tuple(_finished(one, provider) for one in objects), baseline, message)
 
 
 def _left_behind(context: Context, resources: Resources, remotes: Remotes, before: Applied) -> list[ObjectId]:
@@ -190,25 +191,31 @@ def _operation(desired: DesiredObject, remote: RemoteObject | None) -> AppliedOp
     return AppliedOperation.ASSIGN if assigns else AppliedOperation.EDIT
 
 
-def _with_adoptions(objects: Sequence[Planned]) -> list[Planned]:
-    """Let nothing be done twice to one object: what is adopted under a new name moves, what two adopt is nobody's."""
+def _with_adoptions(objects: Sequence[Planned], protects: Callable[[ObjectId], bool]) -> list[Planned]:
+    """Let nothing be done twice to one object: what is adopted under a new name moves, what two adopt is nobody's.
+
+    But of a protected resource and one that anybody may change, it is the protected one's.
+    """
     holders: dict[str, list[Planned]] = {}
     for planned in objects:
         if planned.remote is not None:
             holders.setdefault(planned.remote.remote_id, []).append(planned)
-    settled = (_settled(planned, holders[planned.remote.remote_id] if planned.remote else ()) for planned in objects)
+    settled = [
+        _settled(planned, holders[planned.remote.remote_id] if planned.remote else (), protects) for planned in objects
+    ]
     return [planned for planned in settled if planned is not None]
 
 
-def _settled(planned: Planned, holders: Sequence[Planned]) -> Planned | None:
+def _settled(planned: Planned, holders: Sequence[Planned], protects: Callable[[ObjectId], bool]) -> Planned | None:
     """One of several that are about one object of the target; None: it lives on under the name that adopts it."""
     others = [other for other in holders if other is not planned]
     leaving = [other.governed for other in others if other.operation is AppliedOperation.DELETE]
-    staying = [str(other.governed) for other in others if other.operation is not AppliedOperation.DELETE]
+    staying = [other.governed for other in others if other.operation is not AppliedOperation.DELETE]
     if planned.operation is AppliedOperation.DELETE:
         return None if staying else planned
-    if staying:
-        return replace(planned, operation=AppliedOperation.NONE, problem=f"{', '.join(staying)} is the same object")
+    if staying and (not protects(planned.governed) or any(map(protects, staying))):
+        names = ", ".join(map(str, staying))
+        return replace(planned, operation=AppliedOperation.NONE, problem=f"{names} is the same object")
     if leaving and planned.problem is None:
         return replace(planned, operation=AppliedOperation.MOVE, source=leaving[0])
     return planned

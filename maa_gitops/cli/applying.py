@@ -9,6 +9,7 @@ from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.options import common_options
 from maa_gitops.cli.serving import serve
 from maa_gitops.cli.targets import chosen_targets, context_of, provider_of, reach_lines, reach_plain
+from maa_gitops.render.escape import safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +175,7 @@ def drift(ctx: click.Context, target: str | None, *, opens: bool) -> None:
 def _open_request(ctx: click.Context, invocation: Invocation, clone: "Clone", target: str | None) -> None:
     """Report the drift of one target, and write the change that takes it over."""
     from maa_gitops.apply.drifting import drifted
-    from maa_gitops.cli.importing import plan_plain, say_next, say_plan
+    from maa_gitops.cli.importing import plan_plain, say_next, say_plan, say_warnings
     from maa_gitops.importing import carry_out, ground_of, plan_to_take_over
     from maa_gitops.render.plain import document
 
@@ -189,7 +190,7 @@ def _open_request(ctx: click.Context, invocation: Invocation, clone: "Clone", ta
 
     def text() -> None:
         for line in _lines(report, "no drift"):
-            invocation.say(line)
+            invocation.say(safe_line(line))
         _say_differences(invocation, report)
         if report.objects:
             invocation.say()
@@ -197,6 +198,7 @@ def _open_request(ctx: click.Context, invocation: Invocation, clone: "Clone", ta
         if planned.files:
             say_next(invocation, f"Take over what {report.target} holds")
 
+    say_warnings(invocation, planned)
     invocation.emit(document(**_report_plain(report), **plan_plain(ground, planned)), text)
     if report.objects:
         ctx.exit(NO)
@@ -264,7 +266,7 @@ def _put_out(invocation: Invocation, reports: "Sequence[Report]", nothing: str, 
     def text() -> None:
         for report in reports:
             for line in _lines(report, nothing):
-                invocation.say(line)
+                invocation.say(safe_line(line))
             if with_text:
                 _say_differences(invocation, report)
         if not reports:
@@ -280,7 +282,7 @@ def _say_differences(invocation: Invocation, report: "Report") -> None:
         if found.text:
             invocation.say()
             invocation.say(f"# {found.operation.value} {found.object}", bold=True)
-        for line in found.text.splitlines():
+        for line in found.text.split("\n") if found.text else ():
             invocation.say(line, colour=colours.get(line[:1]))
 
 
@@ -296,6 +298,8 @@ def _lines(report: "Report", nothing: str = "up to date") -> list[str]:
         message = f" - {found.message}" if found.message else ""
         lines.append(f"  {found.operation.value} {found.object}{requests}{outcome}{message}")
         lines += [f"    {line}" for line in reach_lines(found.reach)]
+    if report.not_compared is not None:
+        lines.append(f"  not compared: {report.not_compared}")
     return lines
 
 
@@ -304,6 +308,7 @@ def _report_plain(report: "Report") -> dict[str, object]:
         "target": report.target,
         "commit": report.commit,
         "message": report.message,
+        "notCompared": report.not_compared,
         "objects": [
             {
                 "object": found.object,

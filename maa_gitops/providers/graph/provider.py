@@ -131,7 +131,7 @@ class GraphProvider:
         return {raw.remote_id: raw.remote(names) for raw in raws}
 
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What was read besides, of kinds that cannot be kept."""
+        """What was read besides: kinds that cannot be kept, what is Microsoft's own, what policy sets assign."""
         return tuple(sorted((raw.left_out() for raw in self.known.others), key=lambda found: found.remote_id))
 
     def obstacle(self, remote: RemoteObject | None, desired: DesiredObject) -> str | None:

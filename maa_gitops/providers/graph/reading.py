@@ -38,11 +38,12 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An object as Graph has it, with its assignments."""
+    """An object as Graph has it, with its own assignments; so many are ``given`` by policy sets and governed there."""
 
     collection: Collection
     properties: Mapping[str, Json]
     assignments: tuple[Mapping[str, Json], ...]
+    given: int = 0
 
     @property
     def remote_id(self) -> str:
@@ -80,6 +81,10 @@ class Raw:
         """It as something that cannot be kept."""
         kind = kind_of(self.properties, self.collection) or "no type"
         why = f"objects of the kind {kind} cannot be kept as resources"
+        if self.is_hidden:
+            why = f"objects of the kind {kind} that are Microsoft's own cannot be kept as resources"
+        if self.given:
+            why = "assignments that a policy set gives cannot be kept with the object"
         return LeftOut(self.remote_id, str(self.properties.get(self.collection.name) or ""), why)
 
     @property
@@ -104,12 +109,11 @@ def read_collection(
     The list alone is not enough: it leaves out scripts' texts, icons and, for some, assignments.
     """
     query = {"filter": _NO_BUILT_IN} if collection.publishes else {}
-    everything = [Raw(collection, _object(found), ()) for found in client.pages(collection.path, **query)]
-    listed = [raw for raw in everything if not raw.is_hidden]
-    kept = [raw for raw in listed if raw.is_kept]
-    return read_whole(client, collection, [raw.remote_id for raw in kept], progress), [
-        raw for raw in listed if not raw.is_kept
-    ]
+    listed = [Raw(collection, _object(found), ()) for found in client.pages(collection.path, **query)]
+    kept = [raw for raw in listed if raw.is_kept and not raw.is_hidden]
+    whole = read_whole(client, collection, [raw.remote_id for raw in kept], progress)
+    others = [raw for raw in listed if not raw.is_kept or raw.is_hidden]
+    return whole, [*others, *(raw for raw in whole if raw.given)]
 
 
 def read_whole(
@@ -140,7 +144,9 @@ def read_whole(
         found = _object(properties, ids[index])
         if collection.expand:
             found = _completed(client, found)
-        whole.append(Raw(collection, found, _assignments(client, assigned)))
+        items = _assignments(client, assigned)
+        own = tuple(item for item in items if item.get("source") != _POLICY_SETS)
+        whole.append(Raw(collection, found, own, given=len(items) - len(own)))
     return whole
 
 
@@ -191,11 +197,9 @@ def _rest(client: GraphClient, link: Json) -> list[Json]:
     return list(client.pages(link.removeprefix(f"{client.url}/")))
 
 
-def _assignments(client: GraphClient, found: Json) -> tuple[Mapping[str, Json], ...]:
-    """The assignments that are the object's own; those of a policy set are governed there."""
+def _assignments(client: GraphClient, found: Json) -> list[Mapping[str, Json]]:
     page = found if isinstance(found, dict) else {}
-    items = [*_items(page.get("value"), "assignments"), *_rest(client, page.get(_MORE))]
-    return tuple(item for item in items if item.get("source") != _POLICY_SETS)
+    return [*_items(page.get("value"), "assignments"), *_rest(client, page.get(_MORE))]
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
