@@ -441,9 +441,8 @@ def test_a_create_that_never_arrived_is_not_claimed(stage: Stage, fault: int | s
     stage.as_planned(APP)
 
 
-def test_a_create_is_not_sent_again_where_nobody_can_look_for_it(stage: Stage) -> None:
-    """Its answer is lost, and so is the list: the run fails, and the next one finds the object."""
-    stage.commit(APP)
+def lost_with_the_list() -> Heard:
+    """Lose the answer to a create, and every answer after it."""
     posted = False
 
     def heard(method: str, url: str, answer: Answer | None) -> Answer | None:
@@ -451,10 +450,25 @@ def test_a_create_is_not_sent_again_where_nobody_can_look_for_it(stage: Stage) -
         posted = posted or (method == "POST" and url.endswith(APPS) and answer is not None)
         return Answer(503, {}, b"") if posted and answer is not None else None
 
-    report = stage.apply(heard=heard)
+    return heard
+
+
+def test_a_create_is_not_sent_again_where_nobody_can_look_for_it(stage: Stage) -> None:
+    """Its answer is lost, and so is the list: the run fails, and the next one finds the object."""
+    stage.commit(APP)
+    report = stage.apply(heard=lost_with_the_list())
     assert (outcomes(report), stage.troubles.writes) == ({APP.resource: "create failed"}, [POST_APP])
     assert outcomes(stage.apply()) == {APP.resource: "assign applied"}
     stage.as_planned(APP)
+
+
+def test_what_a_failed_run_made_goes_with_its_resource(stage: Stage) -> None:
+    """The receipt says that it failed, so that it may be there all the same."""
+    stage.commit(APP)
+    stage.apply(heard=lost_with_the_list())
+    stage.commit()
+    assert outcomes(stage.apply()) == {APP.resource: "delete applied"}
+    stage.as_planned()
 
 
 @pytest.mark.parametrize("fault", ["reset", "reset-after", "half", 503])
@@ -529,6 +543,20 @@ def test_publishing_that_takes_longer_than_a_run_is_gone_on_with_later(staging: 
         assert "not published yet (processing); maa apply assigns it later" in messages(report)
         assert sum(stage.waits) < 120
     stage.graph.clock.forward(hours=1)
+    assert outcomes(stage.apply()) == {APP.resource: "assign applied"}
+    stage.as_planned(APP)
+
+
+@pytest.mark.parametrize("senseless", [b"", b"[]", b"{}"])
+def test_publishing_of_which_graph_says_nothing_is_not_believed(stage: Stage, senseless: bytes) -> None:
+    """An app is assigned once Graph has said that it is published."""
+    stage.commit(APP)
+
+    def heard(method: str, url: str, answer: Answer | None) -> Answer | None:
+        is_one = method == "GET" and f"{APPS}/" in url
+        return Answer(200, {}, senseless) if is_one and answer is not None else None
+
+    assert "not published yet (None)" in messages(stage.apply(heard=heard))
     assert outcomes(stage.apply()) == {APP.resource: "assign applied"}
     stage.as_planned(APP)
 
@@ -901,6 +929,38 @@ def test_an_approved_call_whose_answer_is_lost_is_done_once(
     assert filed(stage) == [(operation, "completed") for operation in ("Create", "Assign", "Update", "Delete")]
 
 
+def test_what_a_dead_run_filed_for_another_state_is_taken_back(staging: Callable[..., Stage]) -> None:
+    """The resource is another by the next run: the request that no receipt tells of makes way for the one wanted."""
+    stage = guarded(staging)
+    stage.commit(APP)
+    with pytest.raises(Died):
+        stage.apply(heard=dying(APPS, after=True))
+    later = Sample("webApp", "a", 1)
+    stage.commit(later)
+    assert [found.outcome for found in stage.apply().failed] == [Outcome.AWAITING_NATIVE_APPROVAL]
+    assert filed(stage) == [("Create", "cancelled"), ("Create", "needsApproval")]
+    settle(stage)
+    stage.as_planned(later)
+
+
+def test_an_approval_for_another_state_is_told_and_waited_out(staging: Callable[..., Stage]) -> None:
+    """Only an approver can take it back; it is neither used nor called somebody else's."""
+    stage = guarded(staging)
+    stage.commit(APP)
+    stage.apply()
+    approve_all(stage)
+    (request,) = stage.graph.get(REQUESTS).value
+    later = Sample("webApp", "a", 1)
+    stage.commit(later)
+    for _ in range(2):
+        assert f"request {request['id']}, was given for another state" in messages(stage.apply())
+    assert tenant_of(stage.graph) == []
+    stage.graph.clock.forward(days=3)
+    settle(stage)
+    stage.as_planned(later)
+    assert filed(stage) == [("Create", "expired"), ("Create", "completed")]
+
+
 def test_a_rejection_outlives_a_run_that_fails_for_another_reason(staging: Callable[..., Stage]) -> None:
     """What was rejected in Intune is not asked for again, though the run in between learned nothing of it."""
     stage = guarded(staging)
@@ -910,6 +970,7 @@ def test_a_rejection_outlives_a_run_that_fails_for_another_reason(staging: Calla
     assert stage.graph.decide(request["id"], "reject").status == 200
     down = Answer(503, {}, b"")
     for failing in (REQUESTS, "$batch"):  # where it asks for the request, where it asks for the groups
+        stage.commit(APP)  # with another note, so that there is something to tell in a receipt
         report = stage.apply(heard=lambda _method, url, _answer, failing=failing: down if failing in url else None)
         assert messages(report).endswith("failed with 503")
     report = stage.apply()

@@ -7,7 +7,7 @@ the same call with the code is carried out. Source: Intune, "Use multi admin app
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -55,9 +55,9 @@ class Writer:
         filed = answer.headers.get(_CODE) if answer.status >= HTTPStatus.BAD_REQUEST else None
         if answer.status == HTTPStatus.CONFLICT and self.hands_over and _ACTIVE in said(answer.data).lower():
             found = self._filed_before(call)
-            if found is None:
+            if found is None and not self._is_cleared():
                 raise _taken(said(answer.data))
-            code = self._granted(call, found)
+            code = self._granted(call, found) if found is not None else None
             answer = self._once(method, path, body, call, code, repeats=repeats)
             filed = answer.headers.get(_CODE) if answer.status >= HTTPStatus.BAD_REQUEST else None
         if filed is not None:
@@ -122,18 +122,36 @@ class Writer:
         return next((found for found in self.client.pages(REQUESTS) if found.get("id") == code), None)
 
     def _filed_before(self, call: str) -> Approval | None:
-        """What a run that was cut off has filed for this very call; its justification tells.
+        """What a run that was cut off has filed for this very call; its justification tells."""
+        mine = (code for code, words, _ in self._active() if words.endswith(_token(call)))
+        return next((Approval(code, call) for code in mine), None)
+
+    def _is_cleared(self) -> bool:
+        """Take back what such a run has filed for the same object in another state; whether there was something.
+
+        Raises:
+            RemoteError: it is approved already, so that only an approver can take it back.
+        """
+        about = _about(self.occasion.justification)
+        for code, words, status in self._active():
+            if about is not None and _about(words) == about:
+                if status == _GRANTED:
+                    raise _outdated(code)
+                self._give_up(code, status)
+                return True
+        return False
+
+    def _active(self) -> Iterator[tuple[str, str, str]]:
+        """Our own requests that wait or are approved: code, justification, status.
 
         Anybody can write the same justification, so only our own requests are looked through. Where a tenant does not
         give these, none is found: what waits is then somebody else's.
         """
         with suppress(RemoteError):
             for found in self.client.pages(f"{REQUESTS}/retrieveMyRequests"):
-                words, code = found.get("requestJustification"), str(found.get("id"))
-                is_for_it = isinstance(words, str) and words.endswith(_token(call))
-                if is_for_it and status_of(found) in (_WAITING, _GRANTED) and _FORM.fullmatch(code):
-                    return Approval(code, call)
-        return None
+                words, code, status = found.get("requestJustification"), str(found.get("id")), status_of(found)
+                if isinstance(words, str) and status in (_WAITING, _GRANTED) and _FORM.fullmatch(code):
+                    yield code, words, str(status)
 
     def _give_up(self, code: str, status: str | None) -> None:
         """Take back what was filed for a call that is no longer wanted, so that the object is free."""
@@ -162,6 +180,12 @@ def _token(call: str) -> str:
     return f"[{call.removeprefix('sha256:')[:16]}]"
 
 
+def _about(justification: str) -> tuple[str, str] | None:
+    """Of which tenant's repository, and of which object, a justification of ours speaks."""
+    whose, _, what = justification.partition(";")[0].partition(": ")
+    return (whose, what.partition(" ")[2]) if " " in what else None
+
+
 def _waiting(approval: Approval, request: Mapping[str, Json] | None = None) -> NativeApprovalError:
     until = (request or {}).get("expirationDateTime")
     end = f", until {until}" if isinstance(until, str) else ""
@@ -181,6 +205,12 @@ def _taken(words: str) -> RemoteError:
     return RemoteError(
         f"somebody else's request for this object waits in Intune ({words})", retry=True, code="nativeApprovalTaken"
     )
+
+
+def _outdated(code: str) -> RemoteError:
+    text = f"Intune's own approval, request {code}, was given for another state of this object than is wanted now"
+    hint = "cancel it in Intune, or wait until it has expired; then: maa apply"
+    return RemoteError(text, retry=True, hint=hint, code="nativeApprovalTaken")
 
 
 def _not_excluded() -> RemoteError:

@@ -77,7 +77,7 @@ class GraphProvider:
             found, wanted = organization(self.client), self.target.options.get("tenantId", "")
             if found.lower() != wanted.lower():
                 text = f"the credential is for tenant {found}, but target {self.target.name} names {wanted}"
-                raise RemoteError(text, hint="sign in to the tenant that maa.yaml names", code="wrongTenant")
+                raise RemoteError(text, hint="sign in to that tenant, or mend tenantId in maa.yaml", code="wrongTenant")
             self.known.store = found
         return self.known.store
 

@@ -213,6 +213,7 @@ class Directory:
     _groups: dict[str, str] = field(default_factory=dict)
     _known_names: set[str] = field(default_factory=set)
     _known_ids: set[str] = field(default_factory=set)
+    _counts: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     _filters: dict[str, str] | None = None
 
     def names(self, *, group_ids: Iterable[str] = (), group_names: Iterable[str] = (), filters: bool = False) -> Names:
@@ -253,14 +254,23 @@ class Directory:
         targets = [found.get("target") for found in assignments]
         wanted = groups_in(assignments)
         ids = {name: found[0] for name in sorted(wanted) if len(found := names.group_ids(name)) == 1}
-        paths = [
-            f"groups/{found}/transitiveMembers/microsoft.graph.{kind}" for found in ids.values() for kind in _KINDS
-        ]
-        counts = self.client.counts(paths)
-        known = {name: counts[2 * index : 2 * index + 2] for index, name in enumerate(ids)}
+        self._count(sorted({*ids.values()} - self._counts.keys()))
+        known = {name: self._counts[found] for name, found in ids.items()}
         labels = [_label(target) for target in targets if isinstance(target, Mapping)]
         told = dict.fromkeys(label for label in labels if label is not None)
         return tuple(Reach(label, *known.get(name, (None, None))) for label, name in told)
+
+    def _count(self, ids: Sequence[str]) -> None:
+        """Ask how many are in groups; who may not count them is not kept from the rest."""
+        paths = [f"groups/{found}/transitiveMembers/microsoft.graph.{kind}" for found in ids for kind in _KINDS]
+        try:
+            counts = self.client.counts(paths)
+        except RemoteError as error:
+            if error.code != "graphForbidden":
+                raise
+            counts = [None] * len(paths)
+        pairs = zip(ids, counts[::2], counts[1::2], strict=True)
+        self._counts.update({found: (people, devices) for found, people, devices in pairs})
 
 
 _KINDS = ("user", "device")
