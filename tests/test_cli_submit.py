@@ -221,6 +221,22 @@ def test_nothing_protected_is_refused(world: World) -> None:
     assert refused(world.alice) == ("nothingProtected", "merge it as usual")
 
 
+def test_whoever_forgot_to_commit_is_told_of_a(world: World) -> None:
+    """Where nothing is changed on the branch, but something in the work tree, the hint is not to merge."""
+    world.alice.git("switch", "-q", "-C", "change/empty", "origin/main")
+    world.alice.write(APP, app(description="Newer."))
+    assert refused(world.alice) == ("nothingProtected", "maa submit -a -m TEXT")
+
+
+def test_of_many_uncommitted_files_some_are_named(world: World) -> None:
+    """After an import there are a thousand of them."""
+    world.alice.git("switch", "-q", "-C", "change/many", "origin/main")
+    for number in range(12):
+        world.alice.write(f"resources/apps/many-{number:02}.yaml", app(f"Many {number}"))
+    said = world.alice.maa("submit", "-m", "Wanted.", code=3).err
+    assert "resources/apps/many-09.yaml and 2 more (maa submit -a takes them in)" in said
+
+
 def test_a_broken_document_is_refused(world: World) -> None:
     """What could never be approved is not sent; the hint finds every problem."""
     world.alice.change("update", {APP: "type: winGetApp\n"})

@@ -13,7 +13,7 @@ from maa_gitops.apply import Report, apply, drift, outcome_reader, readable
 from maa_gitops.errors import RemoteError
 from maa_gitops.http import Answer
 from maa_gitops.model import ObjectId, Outcome, ProfileType, Target
-from maa_gitops.providers import DesiredObject, NativeApprovalError, Occasion, Surroundings
+from maa_gitops.providers import DesiredObject, NativeApprovalError, Occasion, Reach, Surroundings
 from maa_gitops.providers.graph.client import GraphClient
 from maa_gitops.providers.graph.credentials import credential
 from maa_gitops.providers.graph.kinds import collections
@@ -662,6 +662,18 @@ def test_what_does_not_fit_into_an_answer_is_read_as_well(graph: Graph) -> None:
     provider = opened(graph, changing("$batch", bodies(cut)))
     held = provider.objects()[remote_id].held.data
     assert [one["settingInstance"]["settingDefinitionId"] for one in held["settings"]] == names  # type: ignore[attr-defined]
+    provider.close()
+
+
+def test_who_may_not_count_members_plans_all_the_same(graph: Graph) -> None:
+    """A number that nobody gives is unknown; it stops nothing."""
+    is_refused: list[bool] = []
+    refused = changing("$batch", statuses(403))
+    provider = opened(graph, lambda *heard: refused(*heard) if is_refused else heard[2])
+    data = {"type": "webApp", "displayName": "P", "appUrl": "https://p.example"}
+    state = provider.as_sent(DesiredObject("app", data, ({"intent": "required", "target": {"group": "Everybody"}},)))
+    is_refused.append(True)
+    assert provider.reach(state.assignments) == (Reach("Everybody", None, None),)
     provider.close()
 
 
