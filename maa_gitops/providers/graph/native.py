@@ -148,7 +148,7 @@ class Writer:
         give these, none is found: what waits is then somebody else's.
         """
         with suppress(RemoteError):
-            for found in self.client.pages(f"{REQUESTS}/retrieveMyRequests"):
+            for found in self.client.pages(f"{REQUESTS}/retrieveMyRequests()"):
                 words, code, status = found.get("requestJustification"), str(found.get("id")), status_of(found)
                 if isinstance(words, str) and status in (_WAITING, _GRANTED) and _FORM.fullmatch(code):
                     yield code, words, str(status)
