@@ -429,7 +429,9 @@ def _told(receipt: Receipt) -> str:
     """What an apply run came to."""
     failed = {found.object: found.message for found in receipt.outcomes if found.outcome is not Outcome.APPLIED}
     count = len(receipt.outcomes) - len(failed)
-    parts = [f"{receipt.target}: {count} applied, {len(receipt.failed)} failed"]
+    waiting = {one.object for one in receipt.outcomes if one.outcome is Outcome.AWAITING_NATIVE_APPROVAL}
+    parts = [f"{receipt.target}: {count} applied, {len({*receipt.failed} - waiting)} failed"]
+    parts += [f"{len(waiting)} waiting for the target's own approval"] if waiting else []
     parts += [f"{name}: {failed.get(name) or 'it is not at the state of the commit'}" for name in receipt.failed]
     return "; ".join(parts)
 

@@ -53,7 +53,7 @@ def test_a03_approvers_see_whom_a_change_reaches(world: World) -> None:
     request = assigned(world)
     for command in ("plan", "show", "diff"):
         assert "reaches Staff: 3 people, 0 devices" in world.bob.maa(command, request).out
-    reach = [{"name": "Staff", "people": 3, "devices": 0}]
+    reach = [{"name": "Staff", "people": 3, "devices": 0, "was": False}]
     for command in ("show", "diff"):
         (found,) = world.bob.maa(command, request, "--format", "json").json["reach"]
         assert (found["target"], found["object"], found["reach"]) == ("intune", "app/company-portal", reach)

@@ -9,7 +9,7 @@ import pytest
 from maa_gitops.model import AccessPolicy, Account, ApproverGroup, Level, Problem, Settings, Tenant
 from maa_gitops.providers.graph.linting import NativeApproval, NativeGroup, NativePolicy
 from maa_gitops.workflow.linting import Finding, FindingLevel, is_clean, native_findings, repository_findings
-from tests.support import World, access_policy, group
+from tests.support import World, access_policy, group, settings
 from tests.support.world import run_maa
 
 TYPES = {"app": "app", "script": "script"}
@@ -362,3 +362,16 @@ def test_no_key_is_needed(silent: World, tmp_path: Path) -> None:
     with silent.environment("alice"):
         answer = run_maa("-C", str(silent.alice.clone), "--key", str(tmp_path / "none"), "lint")
     assert answer.code == 3
+
+
+def test_a_profile_type_that_nothing_protects_is_told(tmp_path: Path) -> None:
+    """What anybody may have applied alone is no secret; types that are protected are not spoken of."""
+    world = World.with_tenant(tmp_path / "world")
+    world.alice.submitted("kiosks", {"maa.yaml": settings("profileTypes:\n  kiosk: {folder: kiosks}\n")})
+    world.bob.maa("approve", "kiosks")
+    world.alice.maa("complete", "kiosks")
+    answer = world.carol.maa("lint", code=3)
+    assert answer.out == (
+        "warning: no access policy protects profile type kiosk: a change to its resources is applied without an "
+        "approval [unprotectedType]\n"
+    )

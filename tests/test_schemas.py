@@ -170,7 +170,7 @@ def _is_required(schema: Any, example: Mapping[str, object], key: str) -> bool:
 READ_ONLY = (
     *("id", "createdDateTime", "lastModifiedDateTime", "uploadState", "publishingState", "isAssigned"),
     *("dependentAppCount", "supersedingAppCount", "supersededAppCount", "runSummary", "version"),
-    *("highestAvailableVersion", "isGlobalScript", "scriptContent", "fileName", "@odata.type"),
+    *("highestAvailableVersion", "isGlobalScript", "scriptContent", "@odata.type"),
 )
 
 
@@ -250,11 +250,11 @@ KINDS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "macOSMicrosoftDefenderApp": ({}, {}),
     "deviceManagementScript": (
         {"runAsAccount": "user", "scriptFile": "x.ps1"},
-        dict.fromkeys(WINDOWS_KEYS, True),
+        {**dict.fromkeys(WINDOWS_KEYS, True), "fileName": "other.ps1"},
     ),
     "deviceShellScript": (
         {"runAsAccount": "user", "scriptFile": "x.sh"},
-        {"blockExecutionNotifications": True, "executionFrequency": "PT1H", "retryCount": 3},
+        {"blockExecutionNotifications": True, "executionFrequency": "PT1H", "retryCount": 3, "fileName": "x.sh"},
     ),
     "deviceHealthScript": (
         {"runAsAccount": "user", "publisher": "Contoso", "detectionScriptFile": "x.detection.ps1"},

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,16 @@ import pytest
 from maa_gitops.documents import read_yaml
 from maa_gitops.documents.foreign import read_foreign
 from maa_gitops.documents.writing import yaml_bytes
-from maa_gitops.errors import DocumentError
-from maa_gitops.importing import Source, from_backup
+from maa_gitops.errors import DocumentError, RepositoryError
+from maa_gitops.git import Repository
+from maa_gitops.importing import Source, carry_out, from_backup, ground_of, plan
+from maa_gitops.importing.ground import Known
 from maa_gitops.importing.matching import match
 from maa_gitops.importing.values import Found
 from maa_gitops.model import BUILT_IN_TYPES, ObjectId, ProfileType, Settings, Target
 from maa_gitops.providers import DesiredObject, open_provider
 from maa_gitops.render.escape import safe
+from maa_gitops.workflow.clone import open_clone
 from tests.support import APP, Answer, Person, World, app, settings
 from tests.support.backups import (
     GONE,
@@ -168,6 +173,16 @@ def test_an_id_that_is_no_id_is_never_told_to_be_copied(tmp_path: Path) -> None:
         assert one.remote_id is None
 
 
+def test_a_type_that_is_no_text_is_no_crash(alice: Person) -> None:
+    """Neither in an object nor in a resource; of a type without a schema a property can be anything."""
+    folder = export(alice, {"DeviceCategories": [{**category(1, "Room"), "type": ["x"]}]})
+    assert [row["object"] for row in alice.maa("import", folder, "--format", "json").json["written"]]
+    odd = Found(DesiredObject("tenantConfiguration", {"displayName": "Room", "type": ["x"]}), "x", "Room", "1")
+    resource = Known(ObjectId("tenantConfiguration", "room"), {"x": 1}, "Room", {})
+    (pair,) = match([odd], [resource], "contoso", "intune").new
+    assert pair[1].name.startswith("room-")
+
+
 # --- drift that an administrator of Intune arranges ------------------------------------------------------------------
 
 
@@ -226,7 +241,7 @@ def test_the_name_of_a_group_cannot_look_like_lines_of_a_plan(graph: Graph, tmp_
     body = {"mobileAppAssignments": [{"intent": "required", "target": target}]}
     assert graph.post(f"{PORTAL}/{remote['id']}/assign", body).status == 204
     lines = world.bob.maa("plan").out.splitlines()
-    assert "    reaches Evil\\nintune at 000000000000: nothing to do: 1 people, 0 devices" in lines
+    assert "    no longer reaches Evil\\nintune at 000000000000: nothing to do: 1 people, 0 devices" in lines
     assert [line for line in lines if line.startswith("intune at ")] == [lines[0]]
 
 
@@ -434,6 +449,14 @@ def test_a_call_that_depends_on_no_list_is_refused(graph: Graph) -> None:
     assert [one["status"] for one in answer.body["responses"]] == [400, 200]
 
 
+def test_what_cannot_be_served_is_not_said_to_be(alice: Person) -> None:
+    """A file that is none of ours is one answer, and an error: whoever reads it as data reads one document."""
+    alice.write("notes.txt", "not a tenant")
+    answer = alice.maa("tenant", "serve", "--file", "notes.txt", "--format", "json", code=4)
+    assert answer.error["code"] == "localTenant"
+    assert (alice.clone / "notes.txt").read_text() == "not a tenant"
+
+
 # --- a tired person --------------------------------------------------------------------------------------------------
 
 
@@ -457,6 +480,31 @@ def test_folders_are_meant_where_the_command_runs(alice: Person) -> None:
     )
     assert (done.returncode, done.stdout.decode().splitlines()[:1]) == (0, ["would be on change/import-intune:"])
     assert "there is no folder ../import" in alice.maa("import", "../import", code=2).err
+
+
+def test_work_that_is_not_committed_is_said_to_come_along(alice: Person) -> None:
+    """It would be asked for together with what was imported."""
+    alice.write(APP, app(description="Half done."))
+    alice.write("notes.txt", "no file of the tenant")
+    answer = alice.maa("import", export(alice, {"Applications": [win_get_app(10, "Mail")]}))
+    what = "changes that are not committed come along, and submit -a takes them in"
+    assert answer.err == f"warning: {what}: {APP}\n"
+    assert alice.maa("import", export(alice, {"Applications": [win_get_app(11, "Maps")]})).err == ""
+
+
+@pytest.mark.parametrize("path", ["resources/apps/mail.yaml", APP])
+def test_what_is_edited_while_objects_are_read_is_not_overwritten(alice: Person, path: str) -> None:
+    """Reading thousands takes minutes; a file that is saved meanwhile is nobody's to take away."""
+    repository = Repository.open(alice.clone, alice.world.variables())
+    ground = ground_of(open_clone(repository, datetime.now(UTC)), None, "import-intune")
+    source = read(Path(export(alice, {"Applications": [win_get_app(10, "Mail")]})))
+    planned = plan(ground, source, (), lambda _done, _all: None)
+    planned = replace(planned, files={**planned.files, APP: b"rewritten\n"})
+    alice.write(path, "mine: too\n")
+    with pytest.raises(RepositoryError, match=f"{path} was changed in the meantime"):
+        carry_out(ground, planned)
+    assert (alice.clone / path).read_text() == "mine: too\n"
+    assert alice.git("branch", "--show-current") == "main"
 
 
 @pytest.mark.parametrize("branch", ["a//b", "a/", "\u212a"])

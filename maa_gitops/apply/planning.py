@@ -10,7 +10,7 @@ from maa_gitops.apply.identity import Found, Remotes, object_id, remotes_of
 from maa_gitops.apply.readable import difference
 from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.model import ObjectId, Target
-from maa_gitops.providers import DesiredObject, Provider, Reach, RemoteObject
+from maa_gitops.providers import DesiredObject, Provider, Reach, RemoteObject, change_of_reach
 from maa_gitops.receipt import Applied, AppliedObject, AppliedOperation
 from maa_gitops.tenant.paths import document_path
 
@@ -263,7 +263,7 @@ def _finished(planned: Planned, provider: Provider) -> Planned:
         return planned
     before = planned.remote.held.assignments if planned.remote is not None else ()
     after = planned.desired.assignments if planned.desired is not None else ()
-    return replace(planned, reach=provider.reach((*after, *(found for found in before if found not in after))))
+    return replace(planned, reach=change_of_reach(provider, before, after))
 
 
 def _nameless(state: DesiredObject) -> str:
@@ -280,6 +280,9 @@ def shown(
     text = "" if planned.problem else difference(planned.remote.held if planned.remote else None, planned.desired)
     if planned.source is not None:
         message = f"moved from {planned.source}" if message is None else f"moved from {planned.source}: {message}"
+    if planned.operation is AppliedOperation.DELETE and planned.remote is not None and planned.remote.marker is None:
+        words = "it was there before it was adopted, and goes"
+        message = words if message is None else f"{words}: {message}"
     name = str(planned.governed)
     return ObjectResult(name, planned.operation, tuple(sorted(ids)), outcome, message, text, planned.reach)
 

@@ -8,7 +8,7 @@ from maa_gitops.apply.desired import desired_object, resources_of
 from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.git import Repository
 from maa_gitops.model import ObjectId
-from maa_gitops.providers import DesiredObject, Provider, Reach
+from maa_gitops.providers import DesiredObject, Provider, Reach, change_of_reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,8 @@ def _object_reach(
             if error.retry:
                 raise
             problem = error.message
-    assigned = [*(after.assignments if after is not None else ())]
-    assigned += [found for found in (before.assignments if before is not None else ()) if found not in assigned]
-    return ObjectReach(str(governed), provider.reach(assigned), problem)
+    states = [state.assignments if state is not None else () for state in (before, after)]
+    return ObjectReach(str(governed), change_of_reach(provider, *states), problem)
 
 
 def _states(repository: Repository, tree: str, objects: Collection[ObjectId]) -> Mapping[ObjectId, DesiredObject]:

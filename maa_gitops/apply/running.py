@@ -222,7 +222,8 @@ def _carried_out(run: _Run, planned: Planned) -> _Done:
     except NativeApprovalError as error:
         return _Done(planned, error=error.message, approval=error.approval, waits=error.waits)
     except RemoteError as error:
-        return _Done(planned, error=error.message, approval=approval)
+        hint = f"; {error.hint}" if error.hint else ""
+        return _Done(planned, error=f"{error.message}{hint}", approval=approval)
 
 
 def _approval(run: _Run, planned: Planned) -> Approval | None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CANNOT = 4
 """Exit code: it could not be done."""
 
+_SHOWN = 10
+"""Of so many uncommitted files the paths are told."""
+
 request_argument = click.argument("request", metavar="ID", shell_complete=complete_request)
 
 
@@ -67,7 +70,9 @@ def submit(invocation: Invocation, justification: str | None, *, take_all: bool,
         workflow.commit_all(clone.repository, loose, first_line)
         head = clone.repository.ref(f"refs/heads/{branch}") or head
     elif loose:
-        invocation.note(f"not sent, because not committed: {', '.join(loose)} (maa submit -a takes them in)")
+        more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
+        named = ", ".join(loose[:_SHOWN])
+        invocation.note(f"not sent, because not committed: {named}{more} (maa submit -a takes them in)")
     with invocation.actor(clone.tenant) as actor:
         head = _bring_up_to_date(invocation, clone, branch, head, name, actor, dry_run=dry_run)
         preview = workflow.preview(clone, branch, head, name)
@@ -328,12 +333,16 @@ def archive(ctx: click.Context) -> None:
 @click.pass_obj
 def revert(invocation: Invocation, request: str) -> None:
     """Make a change branch that puts back what a merged request changed, ready to submit."""
+    from maa_gitops.model import ACCESS_POLICY_TYPE, Operation
     from maa_gitops.render.plain import document
     from maa_gitops.workflow.housekeeping import revert as revert_request
 
     clone = invocation.open_clone()
     found = read_named(invocation, clone, request)
     branch = revert_request(clone, found, clone.repository.identity())
+    made = [governed for governed, operation in found.operations.items() if operation is Operation.CREATE]
+    if any(governed.type != ACCESS_POLICY_TYPE for governed in made):
+        invocation.note("warning: what the request created, or adopted, goes from the targets with it; see maa plan")
 
     def text() -> None:
         invocation.say(f"branch {branch} puts back what '{found.id}' changed; to ask for it:")

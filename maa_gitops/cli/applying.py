@@ -165,7 +165,8 @@ def drift(ctx: click.Context, target: str | None, *, opens: bool) -> None:
         return
     reports = []
     for chosen in chosen_targets(clone, target):
-        with invocation.progress("reading the target") as progress, provider_of(clone, chosen) as provider:
+        waiting = invocation.progress("reading the target")
+        with waiting as progress, provider_of(clone, chosen, progress) as provider:
             reports.append(find_drift(context_of(clone, progress), chosen, provider))
     _put_out(invocation, reports, "no drift", with_text=True)
     if any(report.objects for report in reports):
@@ -225,7 +226,7 @@ def _show_tenant(invocation: Invocation, target: str | None) -> None:
     clone = invocation.open_clone()
     rows = []
     for chosen in chosen_targets(clone, target):
-        with provider_of(clone, chosen) as provider:
+        with invocation.progress("reading the target") as progress, provider_of(clone, chosen, progress) as provider:
             rows += [
                 {
                     "target": chosen.name,

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from maa_gitops.workflow.clone import Clone
 
 _SHOWN = 5
+_LONGEST = 120
 _REASONS = 40
 
 
 @click.command("import", epilog="Example:  maa import --dry-run")
-@click.argument("folder", metavar="[FOLDER]", required=False, type=click.Path(exists=True, file_okay=False))
+@click.argument("folder", metavar="[FOLDER]", required=False, type=click.Path(path_type=Path))
 @click.option("--target", metavar="T", help="The target to read, or that the backup is of; else the only graph target.")
 @click.option("--branch", metavar="NAME", help="The change branch to write on; else the current one, or a new one.")
 @click.option("--only", multiple=True, metavar="TYPE", help="Only objects of this profile type; may be repeated.")
@@ -35,7 +36,7 @@ _REASONS = 40
 @click.pass_obj
 def import_(
     invocation: Invocation,
-    folder: str | None,
+    folder: Path | None,
     target: str | None,
     branch: str | None,
     only: tuple[str, ...],
@@ -49,9 +50,12 @@ def import_(
     """
     from maa_gitops.importing import carry_out, ground_of, plan
 
+    place = invocation.directory / folder if folder is not None else None
+    if place is not None and not place.is_dir():
+        raise click.UsageError(f"there is no folder {folder}")
     clone = invocation.open_clone()
     _refuse_unknown(clone, only)
-    with _source(invocation, clone, folder, _target(clone, target)) as source:
+    with _source(invocation, clone, place, _target(clone, target)) as source:
         ground = ground_of(clone, branch, f"import-{source.target or 'backup'}")
         with invocation.progress("importing") as progress:
             planned = plan(ground, source, only, progress)
@@ -76,13 +80,13 @@ def _target(clone: "Clone", name: str | None) -> "Target | None":
 
 
 @contextmanager
-def _source(invocation: Invocation, clone: "Clone", folder: str | None, target: "Target | None") -> "Iterator[Source]":
+def _source(invocation: Invocation, clone: "Clone", folder: Path | None, target: "Target | None") -> "Iterator[Source]":
     """Read what there is to import; a target stays open, since it is asked what it would make of resources."""
     from maa_gitops.importing import from_backup, from_target
 
     applied = _applied(clone, target) if target is not None else {}
     if folder is not None:
-        yield from_backup(Path(folder), clone.tenant.settings, target, applied)
+        yield from_backup(folder, clone.tenant.settings, target, applied)
         return
     if target is None:
         known = ", ".join(found.name for found in clone.tenant.settings.targets) or "none"
@@ -110,7 +114,14 @@ def put_out_plan(invocation: Invocation, ground: "Ground", planned: "Plan", sour
         if is_done and planned.files:
             say_next(invocation, f"Import from {source}")
 
+    say_warnings(invocation, planned)
     invocation.emit(document(**plan_plain(ground, planned)), text)
+
+
+def say_warnings(invocation: Invocation, planned: "Plan") -> None:
+    """Say, beside the answer, what whoever goes on has to know."""
+    for warning in planned.warnings if planned.files else ():
+        invocation.note(f"warning: {warning}")
 
 
 def plan_plain(ground: "Ground", planned: "Plan") -> dict[str, object]:
@@ -159,13 +170,18 @@ def say_plan(invocation: Invocation, ground: "Ground", planned: "Plan", *, is_do
 
 
 def _say_left_out(invocation: Invocation, why: str, ones: "Sequence[LeftOut]") -> None:
-    named = ", ".join(f"{one.name or 'without a name'} ({one.origin})" for one in ones[:_SHOWN])
+    named = ", ".join(f"{_short(one.name) or 'without a name'} ({_short(one.origin)})" for one in ones[:_SHOWN])
     more = f" and {len(ones) - _SHOWN} more (all of them with --format json)" if len(ones) > _SHOWN else ""
     invocation.say(safe_line(f"  {named}{more}: {why}"))
+
+
+def _short(text: str) -> str:
+    """A text that somebody else chose, as long as a line can have it."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def say_next(invocation: Invocation, justification: str) -> None:
     """Say how the change goes on."""
     invocation.say("to ask for it:")
     invocation.say("  maa validate")
-    invocation.say(f"  maa submit -a -m {shlex.quote(justification)}")
+    invocation.say(safe_line(f"  maa submit -a -m {shlex.quote(justification)}"))

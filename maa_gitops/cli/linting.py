@@ -27,7 +27,9 @@ _COLOURS = {"error": "red", "warning": "yellow", "information": None}
 @common_options
 @click.pass_context
 def lint(ctx: click.Context, target: str | None, *, on_graph: bool) -> None:
-    """Say what would fail without telling anybody, such as an access policy that hardly anybody can satisfy.
+    """Say what would fail without telling anybody.
+
+    Such as an access policy that hardly anybody can satisfy, or a profile type that none protects.
 
     It looks at the tip of the protected branch. With --graph it also asks tenants of Intune that have Multi Admin
     Approval of their own whether it can work, and says what is protected only here or only there. Exit code 0 if
@@ -36,7 +38,7 @@ def lint(ctx: click.Context, target: str | None, *, on_graph: bool) -> None:
     from maa_gitops.model import Level
     from maa_gitops.render.plain import document
     from maa_gitops.tenant import validate
-    from maa_gitops.workflow.linting import is_clean, native_findings, repository_findings
+    from maa_gitops.workflow.linting import is_clean, native_findings, repository_findings, unprotected_types
 
     invocation = ctx.ensure_object(Invocation)
     if target is not None and not on_graph:
@@ -44,7 +46,7 @@ def lint(ctx: click.Context, target: str | None, *, on_graph: bool) -> None:
     clone = invocation.open_clone()
     chosen = _graph_targets(clone, target) if on_graph else ()
     problems = validate(clone.repository, clone.tree(clone.tip))
-    findings = [*repository_findings(problems)]
+    findings = [*repository_findings(problems), *unprotected_types(clone.tenant)]
     for one in chosen:
         findings += native_findings(one.name, _native(clone, one), clone.tenant)
 
@@ -89,6 +91,8 @@ def _line(finding: "Finding") -> str:
 def _where(finding: "Finding") -> str:
     if (problem := finding.problem) is not None:
         return f"{problem.path}:{problem.line}:{problem.column}: " if problem.line else f"{problem.path}: "
+    if finding.target is None:
+        return ""
     return f"{finding.target}: " + (f"policy '{finding.policy}': " if finding.policy is not None else "")
 
 

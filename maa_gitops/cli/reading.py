@@ -8,6 +8,7 @@ import click
 from maa_gitops.cli.completion import complete_request
 from maa_gitops.cli.invocation import Invocation
 from maa_gitops.cli.options import common_options
+from maa_gitops.render.escape import safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,11 +153,13 @@ def _say_reach(invocation: Invocation, reach: "Sequence[tuple[str, ObjectReach]]
     from maa_gitops.cli.targets import reach_lines
 
     for target, found in reach:
+        if not found.reach and found.problem is None:
+            continue
         invocation.say(f"On {target}: {found.object}", bold=True)
         for line in reach_lines(found.reach):
-            invocation.say(f"  {line}")
+            invocation.say(safe_line(f"  {line}"))
         if found.problem is not None:
-            invocation.say(f"  cannot be applied: {found.problem}", colour="red")
+            invocation.say(safe_line(f"  cannot be applied: {found.problem}"), colour="red")
 
 
 def _reach_plain(reach: "Sequence[tuple[str, ObjectReach]]") -> "dict[str, object]":
@@ -204,7 +207,7 @@ def show_diff(invocation: Invocation, clone: "Clone", request: "Request") -> Non
         for found in diffs:
             what = f"{found.operation.value} {found.governed}" if found.operation is not None else "not protected"
             invocation.say(f"# {what}", bold=True)
-            for line in found.text.splitlines():
+            for line in found.text.removesuffix("\n").split("\n"):  # no other character begins a line
                 invocation.say(line, colour=colours.get(line[:1]))
         if not diffs:
             invocation.note("nothing is changed, or the change cannot be computed (maa show says why)")

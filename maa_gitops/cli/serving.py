@@ -51,7 +51,7 @@ def serve(invocation: Invocation, target: str | None, file: Path | None, port: i
 
     if target is not None and file is not None:
         raise click.UsageError("--target and --file say two things")
-    served = _Served(file) if file is not None else _of_repository(invocation, target)
+    served = _Served(invocation.directory / file) if file is not None else _of_repository(invocation, target)
     options = _options(served, invocation.now)
     server = open_server(served.file, options, port)
     if sample and not fill_with_sample(served.file, options):

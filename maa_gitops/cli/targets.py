@@ -82,7 +82,7 @@ def request_reach(invocation: "Invocation", clone: "Clone", request: "Request") 
 
 def reach_lines(reach: "Sequence[Reach]") -> list[str]:
     """Whom something reaches, a line for each name."""
-    return [f"reaches {found.name}{_counted(found)}" for found in reach]
+    return [f"{'no longer reaches' if found.was else 'reaches'} {found.name}{_counted(found)}" for found in reach]
 
 
 def _counted(found: "Reach") -> str:
@@ -94,7 +94,7 @@ def _counted(found: "Reach") -> str:
 
 def reach_plain(reach: "Sequence[Reach]") -> list[dict[str, object]]:
     """Whom something reaches, as plain data."""
-    return [{"name": found.name, "people": found.people, "devices": found.devices} for found in reach]
+    return [{"name": found.name, "people": found.people, "devices": found.devices, "was": found.was} for found in reach]
 
 
 @contextmanager

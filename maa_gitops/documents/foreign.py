@@ -4,6 +4,7 @@ No document of a tenant is read this way. What the data means is for the caller 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,14 @@ SIZE_LIMIT = 16 * 1024 * 1024
 _DEPTH_LIMIT = 48
 _VALUE_LIMIT = 200_000
 """Values of a file; an alias of YAML counts as often as it is used."""
+
+
+_WORDS = frozenset({"tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"})
+_NUMBERS = (
+    ("tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]*)\Z")),
+    ("tag:yaml.org,2002:float", re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?\Z")),
+)
+"""Numbers as those tools write them. What else YAML 1.1 takes for one (1:30, 0x1f, 1_000) is a text to them."""
 
 _ENCODINGS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -63,6 +72,7 @@ def _yaml(text: str, path: str) -> object:
     import yaml  # slow, and not every command needs it
 
     try:
+        _look_through(text, path)
         return yaml.load(text, Loader=_loader())  # noqa: S506 - a safe loader, which makes plain data only
     except yaml.YAMLError as error:
         raise DocumentError(f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}", path=path) from error
@@ -70,22 +80,38 @@ def _yaml(text: str, path: str) -> object:
         raise DocumentError("no YAML that can be read: nested too deeply, or a value is none", path=path) from error
 
 
+def _look_through(text: str, path: str) -> None:
+    """Refuse, before anything is built of it, what is more than an object, and values that state their own type."""
+    import yaml  # as above
+
+    depth = values = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        is_end = isinstance(event, yaml.CollectionEndEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - is_end
+        values += not is_end
+        if depth > _DEPTH_LIMIT or values > 2 * _VALUE_LIMIT:  # a value may have a key
+            raise _too_much(path)
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise DocumentError(f"a value states its own type, {tag}", path=path)
+
+
 @cache
 def _loader() -> "type[yaml.CSafeLoader]":
-    """A safe loader to which a date is a text, as it is to whoever wrote the file."""
+    """A safe loader to which a date, or a key that would merge mappings, is a text, as it is to who wrote the file."""
     from yaml import CSafeLoader
 
-    resolvers = {
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in CSafeLoader.yaml_implicit_resolvers.items()
-    }
+    known = CSafeLoader.yaml_implicit_resolvers.items()
+    resolvers = {first: [found for found in several if found[0] in _WORDS] for first, several in known}
+    for first in "-0123456789":
+        resolvers[first] = [*resolvers.get(first, ()), *_NUMBERS]
     return type("_Loader", (CSafeLoader,), {"yaml_implicit_resolvers": resolvers})
 
 
 def _plain(value: Any, budget: Iterator[int], depth: int, path: str) -> object:  # noqa: ANN401 - as it came
     """A copy of plain data; what a file shares between places, or puts into itself, is not plain."""
     if next(budget, None) is None or depth > _DEPTH_LIMIT:
-        raise DocumentError("it holds more values, or deeper ones, than an object of a tenant has", path=path)
+        raise _too_much(path)
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -95,6 +121,10 @@ def _plain(value: Any, budget: Iterator[int], depth: int, path: str) -> object: 
             return [_plain(item, budget, depth + 1, path) for item in value]
         case _:
             raise DocumentError(f"it holds a {type(value).__name__}, which JSON does not have", path=path)
+
+
+def _too_much(path: str) -> DocumentError:
+    return DocumentError("it holds more values, or deeper ones, than an object of a tenant has", path=path)
 
 
 def _key(key: object, path: str) -> str:

@@ -16,6 +16,12 @@ _INDENT = "  "
 _UNQUOTED = re.compile(r"(?:[^\W\d_]|/)(?:[^\n\t:#]|:(?=[^ ])|(?<! )#)*(?<! )")
 """What no reader takes for anything but a text, if it is none of the words below."""
 
+_UNSEEN = re.compile(
+    "[\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u2000-\u200a\u202f\u205f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What looks like nothing, or like a space that it is not: the name of another group, say, that reads the same."""
+
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
@@ -87,13 +93,19 @@ def _is_block(text: str) -> bool:
 def _inline(value: object) -> str:
     """A value on one line."""
     if isinstance(value, str):
-        is_unquoted = _UNQUOTED.fullmatch(value) is not None and value.casefold() not in _WORDS
-        return value if is_unquoted else json.dumps(value, ensure_ascii=False)
+        is_plain = _UNQUOTED.fullmatch(value) is not None and value.casefold() not in _WORDS
+        is_unquoted = is_plain and _UNSEEN.search(value) is None
+        return value if is_unquoted else _UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False))
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, Mapping):
         return "{}"
     return json.dumps(value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _number(value: float) -> str:

@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 def open_server(path: Path, options: "Options", port: int = 0) -> "Server":
-    """Take a port for serving a file.
+    """Take a port for serving a file, which is made if it is not there.
 
     Raises:
-        RemoteError: somebody else has the port, or what is needed for serving is not installed.
+        RemoteError: the file cannot be used, somebody else has the port, or what it takes to serve is not installed.
     """
+    from maa_gitops.providers.store import Store
+
     try:
         from maa_gitops.embedded.server import Server
     except ModuleNotFoundError as error:
         text = f"serving needs {error.name}, which is not installed"
         raise RemoteError(text, hint="pip install 'maa-gitops[web]'", code="notInstalled") from error
+    Store.open(path).close()
     return Server(path, options, port)
 
 

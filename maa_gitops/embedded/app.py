@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import NoReturn
 from uuid import uuid4
 
@@ -15,6 +16,9 @@ from maa_gitops.embedded.service import Service, query_of
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a request's body."""
+
+DEPTH_LIMIT = 100
+"""Lists and objects inside one another in it."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -77,13 +81,31 @@ def _read(data: bytes) -> Json:
     if not data:
         return None
     try:
-        return json.loads(data, parse_constant=_no_number)
+        found = json.loads(data, parse_constant=_no_number, parse_float=_number)
+        _refuse_deep(found)
     except (ValueError, RecursionError) as error:
         raise bad_request("Unable to read JSON request payload.") from error
+    return found
 
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
+
+
+def _number(text: str) -> float:
+    found = float(text)
+    return found if isfinite(found) else _no_number(text)
+
+
+def _refuse_deep(found: Json) -> None:
+    """Refuse what could be kept, and then be read by nobody any more."""
+    inside = [found]
+    for _ in range(DEPTH_LIMIT):
+        lists = [list(one.values()) if isinstance(one, dict) else one for one in inside if isinstance(one, dict | list)]
+        inside = [item for items in lists for item in items]
+        if not inside:
+            return
+    raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
 
 
 def _response(service: Service, request: Request, answer: Answer) -> Response:

@@ -88,7 +88,10 @@ class Service:
         return Answer(200, {"responses": [_response(key, answer) for key, answer in done.items()]})
 
     def _one(self, call: Call, request: Mapping[str, Json], done: Mapping[str, Answer]) -> Answer:
-        before = [done.get(str(key)) for key in request.get("dependsOn") or []]
+        needed = request.get("dependsOn") or []
+        if not isinstance(needed, list):
+            return bad_request("A request of a batch depends on a list of others.").answer()
+        before = [done.get(str(key)) for key in needed]
         if any(answer is None or answer.status >= 400 for answer in before):
             return RefusedError(424, "FailedDependency", "A request that this one depends on has failed.").answer()
         try:

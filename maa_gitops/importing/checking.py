@@ -6,7 +6,7 @@ What is refused stays out, with the first reason; the tree that is judged is the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from maa_gitops.apply.desired import Resources, desired_object
+from maa_gitops.apply.desired import ADOPT, Resources, desired_object
 from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.importing.ground import Ground
 from maa_gitops.importing.survival import losses
@@ -46,7 +46,7 @@ class Checked:
 def check(ground: Ground, composed: Sequence[Composed], as_there: AsThere, progress: Progress) -> Checked:
     """Judge composed resources, each by itself."""
     contents = {path: data for one in composed for path, data in one.files.items() if data is not None}
-    lost = losses(ground.clone.repository, contents)
+    lost = losses(ground.clone.repository, ground.resources.tree, contents)
     resources = _resources_with(ground, composed)
     checked = Checked()
     for number, one in enumerate(composed):
@@ -81,6 +81,8 @@ def _trouble(ground: Ground, one: Composed) -> str | None:
     dirty = next((path for path in one.files if path in ground.dirty), None)
     if dirty is not None:
         return f"{dirty} has changes that are not committed"
+    if ADOPT in one.state.data:
+        return f"it has a property '{ADOPT}', under which a resource says which object it adopts"
     return next(_encoded(one.state), None) if one.state.profile_type == "script" else None
 
 

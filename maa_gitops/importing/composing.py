@@ -54,10 +54,17 @@ def resource_files(
     return written
 
 
-def named_files(document: Mapping[str, object], state: DesiredObject) -> dict[str, str]:
-    """The files that a document names for texts that a state has, by the words that their keys begin with."""
+def named_files(document: Mapping[str, object], state: DesiredObject, stem: str) -> dict[str, str]:
+    """The files that a document names for texts that a state has, by the words that their keys begin with.
+
+    Only files of its own, beside it and of the same stem, are written; another name is a text like any other.
+    """
     return {
         word: name
         for word, name in ((key.removesuffix(FILE), name) for key, name in document.items() if key.endswith(FILE))
-        if isinstance(name, str) and isinstance(state.data.get(word + CONTENT), str)
+        if isinstance(name, str)
+        and name.startswith(f"{stem}.")
+        and "/" not in name
+        and name != f"{stem}.yaml"
+        and isinstance(state.data.get(word + CONTENT), str)
     }

@@ -1,5 +1,6 @@
 """What importing builds on: the change branch, the tree that its work tree would be, the resources that are there."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,9 @@ from maa_gitops.tenant.paths import NAME, RECORDS
 from maa_gitops.workflow.clone import CHANGE_PREFIX, Clone
 from maa_gitops.workflow.requests import request_id
 from maa_gitops.workflow.submit import TENANT_PATHS
+
+_BRANCH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+")
+"""Such names of branches as give an id, and git takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ class Ground:
     def document_path(self, governed: ObjectId) -> str:
         """Where the document of an object lies."""
         return document_path(governed, self.resources.rules.types)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What else whoever submits the branch would ask for, where it is not the one that they are on."""
+        if self.is_here:
+            return ()
+        repository = self.clone.repository
+        there = repository.commits_between(self.clone.tip, self.start)
+        authors = ", ".join(sorted({repository.commit(found).author.name for found in there}))
+        begun = f"{self.branch} has commits already, by {authors}: what they change is asked for as well"
+        paths = ", ".join(sorted(self.dirty)[:5]) + (f" and {len(self.dirty) - 5} more" if len(self.dirty) > 5 else "")
+        along = f"changes that are not committed come along, and submit -a takes them in: {paths}"
+        return (*((begun,) if there else ()), *((along,) if self.dirty else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,7 @@ def ground_of(clone: Clone, asked: str | None, otherwise: str) -> Ground:
 def _branch(clone: Clone, current: str | None, asked: str | None, otherwise: str) -> str:
     if asked is not None:
         branch = CHANGE_PREFIX + asked.removeprefix(CHANGE_PREFIX)
-        if not NAME.fullmatch(request_id(branch)):
+        if not (NAME.fullmatch(request_id(branch)) and _BRANCH.fullmatch(branch)):
             message = f"'{asked}' cannot be the name of a change branch: at most 64 letters, digits, _ and -"
             raise NotAllowedError(message, hint=f"--branch {otherwise}", code="invalidName")
         return branch

@@ -4,6 +4,7 @@ Source: IntuneManagement 3.10, its export. Groups are ids; what they are called 
 in a file for each in ``Groups``. Windows PowerShell writes UTF-16.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ NAME = "IntuneManagement"
 _TABLE = "MigrationTable.json"
 _GROUPS, _FILTERS = "Groups", "AssignmentFilters"
 _ORGANIZATION = "%OrganizationId%"
+_ID = re.compile(r"[A-Za-z0-9._=-]{1,256}")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _CONTEXT = re.compile(r"\$metadata#(?P<path>[A-Za-z]+(?:/[A-Za-z]+)+)")
 
 
@@ -30,9 +33,11 @@ def is_backup(folder: Path) -> bool:
     return any(True for _ in _tables(folder)) or any((folder / name).is_dir() for name in own)
 
 
-def _tables(folder: Path) -> Iterator[Path]:
-    """The migration tables: of the export, or of those in folders that bear tenants' names."""
-    return (found for pattern in (_TABLE, f"*/{_TABLE}") for found in sorted(folder.glob(pattern)))
+def _tables(folder: Path) -> Iterator[str]:
+    """The paths of the migration tables: of the export, or of those in folders that bear tenants' names."""
+    inside = sorted(found.name for found in folder.iterdir() if found.is_dir() and not found.is_symlink())
+    paths = (_TABLE, *(f"{name}/{_TABLE}" for name in inside))
+    return (path for path in paths if os.path.lexists(folder / path))
 
 
 def read(folder: Path) -> Backup:
@@ -43,9 +48,9 @@ def read(folder: Path) -> Backup:
     """
     tables = list(_tables(folder))
     if len(tables) > 1:
-        where = ", ".join(table.parent.name for table in tables)
+        where = ", ".join(table.rpartition("/")[0] for table in tables)
         raise DocumentError(f"it holds exports of several tenants ({where}): name the folder of one", path=str(folder))
-    tenant_id, groups = _table(tables[0]) if tables else (None, {})
+    tenant_id, groups = _table(folder, tables[0]) if tables else (None, {})
     there = list(object_files(folder, ()))
     files = [one for one in there if isinstance(one, BackupFile) and one.path.rpartition("/")[2] != _TABLE]
     names = Names(_names(files, _GROUPS) | groups, _names(files, _FILTERS))
@@ -61,9 +66,13 @@ def read(folder: Path) -> Backup:
     return Backup(pieces, names, left_out, tenant_id)
 
 
-def _table(file: Path) -> tuple[str | None, dict[str, str]]:
-    """The id of the tenant, and the names of groups by their ids."""
-    data = read_foreign(file_bytes(file) or b"", _TABLE)
+def _table(folder: Path, path: str) -> tuple[str | None, dict[str, str]]:
+    """The id of the tenant, and the names of groups by their ids.
+
+    Raises:
+        DocumentError: it does not read, or names a tenant by what is no id.
+    """
+    data = read_foreign(file_bytes(folder, path) or b"", path)
     table = {key.casefold(): value for key, value in data.items()} if isinstance(data, dict) else {}
     rows = table.get("objects")
     groups = {}
@@ -71,7 +80,10 @@ def _table(file: Path) -> tuple[str | None, dict[str, str]]:
         plain = {key.casefold(): value for key, value in row.items()} if isinstance(row, dict) else {}
         if "group" in str(plain.get("type", "")).casefold():
             groups[str(plain.get("id"))] = str(plain.get("displayname"))
-    return (str(table["tenantid"]) if table.get("tenantid") else None), groups
+    tenant_id = str(table["tenantid"]) if table.get("tenantid") else None
+    if tenant_id is not None and not _GUID.fullmatch(tenant_id):
+        raise DocumentError("its TenantId is no id of a tenant", path=path)
+    return tenant_id, groups
 
 
 def _names(files: Iterable[BackupFile], folder: str) -> dict[str, str]:
@@ -83,8 +95,8 @@ def _names(files: Iterable[BackupFile], folder: str) -> dict[str, str]:
 def _piece(file: BackupFile, tenant_id: str | None) -> Piece:
     data = _with_tenant(file.data, tenant_id) if tenant_id is not None else file.data
     graph = data if isinstance(data, dict) else {}
-    remote_id = graph.get("id")
-    return Piece(file.path, graph, _path(file), str(remote_id) if remote_id else None)
+    told = graph.get("id")
+    return Piece(file.path, graph, _path(file), told if isinstance(told, str) and _ID.fullmatch(told) else None)
 
 
 def _path(file: BackupFile) -> str | None:

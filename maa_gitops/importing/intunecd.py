@@ -129,7 +129,7 @@ class _Reading:
 
     def _put_scripts(self, file: BackupFile, graph: dict[str, object]) -> str | None:
         for key, path in _script_paths(file):
-            kept, apart = graph.get(key), file_bytes(self.folder / path)
+            kept, apart = graph.get(key), file_bytes(self.folder, path)
             if not isinstance(kept, str) or not kept:
                 if apart is not None and self.uses[path] > 1:
                     return f"{path} is the file of several scripts, so that nobody can tell whose text it has"
@@ -141,7 +141,7 @@ class _Reading:
     def _put_tags(self, graph: dict[str, object]) -> str | None:
         tags = graph.get("roleScopeTagIds")
         for tag in tags if isinstance(tags, list) else ():
-            if tag not in self.tags and not (isinstance(tag, str) and tag.isdecimal()):
+            if not isinstance(tag, str) or (tag not in self.tags and not tag.isdecimal()):
                 return f"nothing says which id the scope tag '{tag}' has (IntuneCD does with --append-id)"
         if isinstance(tags, list):
             graph["roleScopeTagIds"] = [self.tags.get(str(tag), str(tag)) for tag in tags]

@@ -4,7 +4,7 @@ An object that could be two resources, or two that could be one, become none: th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maa_gitops.apply.identity import marker, object_id
@@ -13,6 +13,9 @@ from maa_gitops.importing.names import new_names, told_apart
 from maa_gitops.importing.values import Found, LeftOut
 from maa_gitops.model import ObjectId
 from maa_gitops.tenant.paths import NAME
+
+_LONGEST_NAME = 256
+"""Characters of a name that a mark gives: what every file system takes, folders included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ def match(found: Sequence[Found], known: Sequence[Known], tenant: str, target: s
     ``target`` is the one whose ids the objects have; None: their ids tell nothing here.
     """
     names = frozenset(one.governed for one in known)
-    others = [(one, trouble) for one in found if (trouble := _foreign_mark(one, tenant)) is not None]
-    ours = [one for one in found if _foreign_mark(one, tenant) is None]
+    others = [(one, trouble) for one in found if (trouble := _foreign_mark(one, tenant, names)) is not None]
+    ours = [one for one in found if _foreign_mark(one, tenant, names) is None]
     claims, strangers, disputed = _claims(ours, known, tenant, target)
     free = [one for one in known if one.governed not in claims and not (target and target in one.adopt)]
     guess = _guess(strangers, free, target)
@@ -54,16 +57,20 @@ def _sorted(pairs: Mapping[ObjectId, Found]) -> tuple[tuple[Found, ObjectId], ..
 # --- what an id or a mark tells --------------------------------------------------------------------------------------
 
 
-def _foreign_mark(one: Found, tenant: str) -> str | None:
-    """Why the mark that an object bears forbids that it becomes a resource here; None: it does not."""
+def _foreign_mark(one: Found, tenant: str, known: Collection[ObjectId]) -> str | None:
+    """Why the mark that an object bears forbids that it becomes a resource here; None: it does not.
+
+    ``known`` are the resources that there are.
+    """
     if one.mark is None:
         return None
     prefix = marker(tenant, "")
     if not one.mark.startswith(prefix):
         return f"it bears the mark {one.mark}, so another repository keeps it"
     governed = object_id(one.mark.removeprefix(prefix))
+    is_fit = governed in known or len(governed.name) <= _LONGEST_NAME
     is_name = governed.type == one.state.profile_type and all(map(NAME.fullmatch, governed.name.split("/")))
-    return None if is_name else f"its mark {one.mark} is of no resource that it could be"
+    return None if is_name and is_fit else f"its mark {one.mark} is of no resource that it could be"
 
 
 def _claims(
@@ -76,7 +83,8 @@ def _claims(
     left_out: list[LeftOut] = []
     for one in found:
         name = one.mark.removeprefix(marker(tenant, "")) if one.mark is not None else one.name
-        claimed = (object_id(name),) if name else adopters.get((one.state.profile_type, one.remote_id), ())
+        is_told = name is not None and object_id(name).type == one.state.profile_type
+        claimed = (object_id(name),) if name and is_told else adopters.get((one.state.profile_type, one.remote_id), ())
         if len(claimed) > 1:
             left_out.append(_left_out(one, f"several resources adopt it: {_listed(claimed)}"))
         elif claimed:
@@ -115,12 +123,12 @@ class _Guess:
 
 def _guess(strangers: Sequence[Found], free: Sequence[Known], target: str | None) -> _Guess:
     """Look at kind and name beside the resources that adopt nothing."""
-    ours: dict[tuple[str, object, str], list[ObjectId]] = defaultdict(list)
-    theirs: dict[tuple[str, object, str], list[Found]] = defaultdict(list)
+    ours: dict[tuple[str, str, str], list[ObjectId]] = defaultdict(list)
+    theirs: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
     for resource in free:
-        ours[resource.governed.type, resource.type, resource.display_name].append(resource.governed)
+        ours[resource.governed.type, str(resource.type), resource.display_name].append(resource.governed)
     for one in strangers:
-        theirs[one.state.profile_type, one.state.data.get("type"), one.display_name].append(one)
+        theirs[one.state.profile_type, str(one.state.data.get("type")), one.display_name].append(one)
     guess = _Guess()
     for key, ones in theirs.items():
         resources = ours.get(key, []) if key[-1] else []

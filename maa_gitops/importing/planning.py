@@ -37,6 +37,7 @@ def plan(ground: Ground, source: Source, only: Sequence[str], progress: Progress
         unchanged=tuple(one for one in compared if isinstance(one, Settled)),
         left_out=tuple(sorted((*source.left_out, *strangers, *matched.left_out, *unlike, *checked.left_out))),
         notes=(*source.notes, *notes_on(checked)),
+        warnings=(*source.warnings, *ground.warnings),
         files=files_of(checked.sound),
     )
 

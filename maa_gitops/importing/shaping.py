@@ -20,6 +20,7 @@ from maa_gitops.providers.graph.shapes import (
 )
 
 _POLICY_SETS = "policySets"
+_OTHER_SPELLING = "Assignments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,16 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Shaper:
-    """Shapes objects for the collections of a tenant, and gathers what it makes of them."""
+    """Shapes objects for the collections of a tenant, and gathers what it makes of them.
+
+    ``reduced`` are found objects that have fewer assignments of their own than they had.
+    """
 
     collections: Sequence[Collection]
     names: Names
     found: list[Found] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    reduced: list[Piece] = field(default_factory=list)
 
     def take(self, piece: Piece) -> None:
         """Shape one object, or say why it stays out."""
@@ -76,7 +81,7 @@ class Shaper:
 
     def as_there(self, state: DesiredObject) -> DesiredObject:
         """The form in which a state would be shaped, had a backup been made of it."""
-        kind = state.data.get("type")
+        kind = str(state.data.get("type"))
         ours = [one for one in self.collections if one.profile_type == state.profile_type]
         collection = next((one for one in ours if kind in one.kinds or not one.kinds), None)
         if collection is None:
@@ -114,23 +119,28 @@ class Shaper:
 
     def _assignments(self, piece: Piece, collection: Collection) -> Iterator[Mapping[str, object]]:
         """The assignments that a resource can say; the others are told."""
-        there = piece.graph.get("assignments") or piece.graph.get("Assignments")
+        there = piece.graph.get("assignments") or piece.graph.get(_OTHER_SPELLING)
+        is_reduced = False
         for assignment in there if isinstance(there, list) else ():
             shaped = assignment_of(assignment, self.names) if isinstance(assignment, Mapping) else {}
-            trouble = trouble_with(shaped)
+            trouble = kept = None
             if collection.assign is None:
-                trouble = f"maa.yaml does not say how {collection.profile_type} is assigned (assignProperty)"
+                kept = f"maa.yaml does not say how {collection.profile_type} is assigned (assignProperty)"
             elif isinstance(assignment, Mapping) and assignment.get("source") == _POLICY_SETS:
-                trouble = "it comes from a policy set, and is governed there"
-            if trouble is None:
-                yield shaped
+                kept = "it comes from a policy set, and is governed there"
             else:
-                self.left_out.append(piece.left_out(f"one of its assignments: {trouble}"))
+                trouble = trouble_with(shaped)
+            if (why := kept or trouble) is None:
+                yield shaped
+                continue
+            is_reduced = is_reduced or trouble is not None
+            self.left_out.append(piece.left_out(f"one of its assignments: {why}"))
+        self.reduced.extend((piece,) if is_reduced else ())
 
 
 def _pruned(graph: Mapping[str, object], collection: Collection) -> dict[str, object]:
     """An object without what is said beside its properties; the types of values only where the kind needs them."""
-    kept = {key: value for key, value in graph.items() if not key.startswith("#")}
+    kept = {key: value for key, value in graph.items() if not key.startswith("#") and key != _OTHER_SPELLING}
     if "@odata.type" not in kept and len(collection.kinds) == 1:
         kept["@odata.type"] = next(iter(collection.kinds))
     return {key: _bare(value, keeps_types=not collection.kinds) for key, value in kept.items()}

@@ -1,8 +1,10 @@
 """The two sources of an import: what a target holds, and a backup that another tool has made of one."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from maa_gitops.errors import DocumentError
 from maa_gitops.importing import intune_management, intunecd
@@ -60,25 +62,54 @@ def from_backup(folder: Path, settings: Settings, target: Target | None, applied
     Raises:
         DocumentError: the folder is neither, or does not read.
     """
-    reader = next((reader for reader in (intune_management, intunecd) if reader.is_backup(folder)), None)
-    if reader is None:
-        message = "it is neither a backup of IntuneCD nor an export of IntuneManagement"
-        raise DocumentError(message, path=str(folder), hint="name the folder that was given to it", code="noBackup")
-    backup = reader.read(folder)
+    reader = _reader(folder)
+    backup: Backup = reader.read(folder)
     shaper = Shaper(collections(Target("", GRAPH, types=settings.profile_types)), backup.names)
     for piece in backup.pieces:
         shaper.take(piece)
     reason = _no_adopting(backup, shaper, target, settings)
     adopts = target.name if target is not None and reason is None else None
     names = applied if adopts is not None else {}
+    single, several = _told_once(shaper.found)
     return Source(
         f"{reader.NAME} in {folder}",
-        tuple(replace(one, name=names.get(one.remote_id or "")) for one in shaper.found),
-        (*backup.left_out, *shaper.left_out),
+        tuple(replace(one, name=names.get(one.remote_id or "")) for one in single),
+        (*backup.left_out, *shaper.left_out, *several),
         adopts,
         shaper.as_there,
         notes=(*backup.notes, *_notes(shaper, reason)),
+        warnings=_warnings(shaper) if adopts is not None else (),
     )
+
+
+def _reader(folder: Path) -> ModuleType:
+    """Whoever reads such a folder.
+
+    Raises:
+        DocumentError: nobody does.
+    """
+    try:
+        reader = next((reader for reader in (intune_management, intunecd) if reader.is_backup(folder)), None)
+    except OSError as error:
+        raise DocumentError(f"it cannot be read: {error.strerror}", path=str(folder), code="noBackup") from error
+    if reader is None:
+        message = "it is neither a backup of IntuneCD nor an export of IntuneManagement"
+        raise DocumentError(message, path=str(folder), hint="name the folder that was given to it", code="noBackup")
+    return reader
+
+
+def _told_once(found: Sequence[Found]) -> tuple[list[Found], list[LeftOut]]:
+    """The objects of which one file tells; those that several files are of, by their ids, stay out."""
+    times = Counter((one.state.profile_type, one.remote_id) for one in found)
+    why = "several files are of this object, so that nobody can tell which is right; take away all but one"
+    single: list[Found] = []
+    several: list[LeftOut] = []
+    for one in found:
+        if one.remote_id is not None and times[one.state.profile_type, one.remote_id] > 1:
+            several.append(LeftOut(one.origin, one.display_name, why))
+        else:
+            single.append(one)
+    return single, several
 
 
 def _notes(shaper: Shaper, reason: str | None) -> Iterator[str]:
@@ -88,6 +119,16 @@ def _notes(shaper: Shaper, reason: str | None) -> Iterator[str]:
     missing = sum(one.remote_id is None for one in shaper.found)
     if missing and reason is None:
         yield f"{missing} of the objects have no id in the backup and adopt nothing: applying makes new ones"
+
+
+def _warnings(shaper: Shaper) -> tuple[str, ...]:
+    """What to say of objects that are adopted with less than they have: a change says everything."""
+    names = [f"'{one.display_name[:80]}'" for one in shaper.reduced if one.remote_id is not None]
+    if not names:
+        return ()
+    who = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    what = "applying would take away the assignments that are left out"
+    return (f"{what} of {who}: add them to the resource, or delete it",)
 
 
 def _no_adopting(backup: Backup, shaper: Shaper, target: Target | None, settings: Settings) -> str | None:

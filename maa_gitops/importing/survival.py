@@ -1,20 +1,24 @@
 """What git would make of files when they are committed: the bytes must be those that were written."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from maa_gitops.errors import RepositoryError
 from maa_gitops.git import Repository
+from maa_gitops.git.objects import FILE
 
+_FILE = ".gitattributes"
 _ATTRIBUTES = ("text", "eol", "filter", "ident", "working-tree-encoding")
 _PLAIN = ("unspecified", "unset")
 _IGNORED, _NOT_IGNORED = 0, 1
 
 
-def losses(repository: Repository, files: Mapping[str, bytes]) -> dict[str, str]:
-    """The paths whose bytes would not be committed as they are, each with the reason."""
+def losses(repository: Repository, tree: str, files: Mapping[str, bytes]) -> dict[str, str]:
+    """The paths whose bytes would not be committed as they are, each with the reason; ``tree`` has the attributes."""
     found = dict.fromkeys(_ignored(repository, files), "git ignores it (.gitignore)")
     converts = (repository.config("core.autocrlf") or "no").lower() not in ("false", "no", "off", "0")
-    for path, attributes in _attributes(repository, files).items():
+    for path, attributes in _attributes(repository, tree, files).items():
         reason = _loss(path, files[path], attributes, converts=converts)
         if reason is not None:
             found.setdefault(path, reason)
@@ -40,10 +44,14 @@ def _ignored(repository: Repository, files: Mapping[str, bytes]) -> frozenset[st
     return frozenset(done.text.split("\0")[:-1])
 
 
-def _attributes(repository: Repository, files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
-    """What .gitattributes says of paths."""
-    command = ("check-attr", "--stdin", "-z", *_ATTRIBUTES)
-    done = repository.run(*command, cwd=repository.work_tree, input=_lines(files))
+def _attributes(repository: Repository, tree: str, files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """What a tree's .gitattributes says of paths; the one in the work tree may be of another branch."""
+    entry = repository.entry(tree, _FILE)
+    with TemporaryDirectory(prefix="maa-") as folder:
+        Path(folder, _FILE).write_bytes(repository.blob(entry.oid) if entry is not None and entry.mode == FILE else b"")
+        place = (f"--git-dir={repository.git_dir}", f"--work-tree={folder}")
+        command = (*place, "check-attr", "--stdin", "-z", *_ATTRIBUTES)
+        done = repository.run(*command, cwd=Path(folder), input=_lines(files))
     if done.returncode:
         raise RepositoryError(f"git does not say what it converts: {done.last_words}", code="gitFailed")
     found: dict[str, dict[str, str]] = {}

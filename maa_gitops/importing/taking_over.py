@@ -4,12 +4,12 @@ What was changed there is rewritten, what is missing goes, what nobody knows bec
 is for the approvers of the change to say.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from maa_gitops.apply.drifting import FOREIGN, MISSING, Drifted
 from maa_gitops.apply.identity import object_id
-from maa_gitops.errors import DocumentError
+from maa_gitops.errors import DocumentError, RemoteError
 from maa_gitops.importing.assigning import first_trouble
 from maa_gitops.importing.checking import AsThere, Composed, check, stands_for
 from maa_gitops.importing.composing import named_files, resource_files, script_files
@@ -19,6 +19,8 @@ from maa_gitops.importing.planning import composed_new, files_of, notes_on, sett
 from maa_gitops.importing.sources import found_there
 from maa_gitops.importing.values import Found, LeftOut, Plan, Progress, Settled
 from maa_gitops.model import ObjectId, Target
+from maa_gitops.providers import DesiredObject, spelling
+from maa_gitops.providers.graph.shapes import compared_assignments
 from maa_gitops.tenant.resources import object_files
 
 _GONE = "there is no such resource any more, so there is nothing to take over; maa apply brings the target to that"
@@ -42,8 +44,9 @@ def plan_to_take_over(
     tenant = ground.clone.tenant.settings.tenant
     matched = match(found.foreign, known_resources(ground.resources), tenant, target.name)
     pairs = [*found.changed, *matched.there]
-    unchanged = [pair for pair in pairs if _is_taken_over(ground, *pair, as_there)]
-    again = [_composed_again(ground, *pair) for pair in pairs if pair not in unchanged]
+    told = [(_is_taken_over(ground, *pair, as_there), pair) for pair in pairs]
+    unchanged = [pair for is_done, pair in told if is_done]
+    again = [_composed_again(ground, *pair, as_there) for is_done, pair in told if not is_done]
     new = [composed_new(ground, one, governed, target.name) for one, governed in matched.new]
     checked = check(ground, [*again, *new], as_there, progress)
     fresh = {one.settled for one in new}
@@ -55,6 +58,7 @@ def plan_to_take_over(
         unchanged=tuple(sorted(_settled(ground, governed, one) for one, governed in unchanged)),
         left_out=tuple(sorted((*found.left_out, *matched.left_out, *checked.left_out))),
         notes=notes_on(checked),
+        warnings=ground.warnings,
         files={**files_of(checked.sound), **deleted},
     )
 
@@ -108,12 +112,24 @@ def _is_taken_over(ground: Ground, one: Found, governed: ObjectId, as_there: AsT
         return False
 
 
-def _composed_again(ground: Ground, one: Found, governed: ObjectId) -> Composed:
+def _composed_again(ground: Ground, one: Found, governed: ObjectId, as_there: AsThere) -> Composed:
     """A resource with what its target holds: under the names of files that it has, adopting what it adopts."""
     path = ground.document_path(governed)
     before = document_of(ground.resources, path)
     stem = path.rpartition("/")[2].removesuffix(".yaml")
-    names = {**script_files(one.state, stem), **named_files(before, one.state)}
-    files = resource_files(one.state, path, names, adopted(before))
+    names = {**script_files(one.state, stem), **named_files(before, one.state, stem)}
+    files = resource_files(_with_unseen(one.state, before, as_there), path, names, adopted(before))
     gone = dict.fromkeys(_paths(ground, governed))
     return Composed(_settled(ground, governed, one), one.state, {**gone, **files}, one.origin, one.display_name)
+
+
+def _with_unseen(state: DesiredObject, before: Mapping[str, object], as_there: AsThere) -> DesiredObject:
+    """A state with what its target never tells of assignments, as the resource had said it: whether a fix runs, say."""
+    assignments = before.get("assignments")
+    said = [found for found in assignments if isinstance(found, Mapping)] if isinstance(assignments, list) else []
+    known = {spelling(seen): found for found in said for seen in compared_assignments([found])}
+    whole = replace(state, assignments=tuple(known.get(spelling(found), found) for found in state.assignments))
+    try:
+        return whole if as_there(whole).digest == state.digest else state
+    except RemoteError:
+        return state

@@ -40,7 +40,7 @@ class Source:
     """What there is to import. ``name`` is for people; ``target`` is the one whose ids the objects have, if any.
 
     ``as_there`` gives a state the form in which it would be found. ``is_live``: it is what the target holds now.
-    ``notes`` are about the whole.
+    ``notes`` are about the whole, ``warnings`` tell what applying would take away.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Source:
     as_there: Callable[[DesiredObject], DesiredObject] = lambda state: state
     is_live: bool = False
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,4 +75,5 @@ class Plan:
     unchanged: tuple[Settled, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     files: Mapping[str, bytes | None] = field(default_factory=dict)

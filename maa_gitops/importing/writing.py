@@ -13,14 +13,24 @@ def carry_out(ground: Ground, planned: Plan) -> None:
     """Check out the change branch, and begin it if need be; then write the files. A plan without files does nothing.
 
     Raises:
-        RepositoryError: git refuses, for uncommitted work say; or a file cannot be written. No file is changed then.
+        RepositoryError: git refuses, for uncommitted work say; or a file cannot be written, or was just edited. No
+            file is changed then.
     """
     if planned.files:
+        _refuse_edited(ground, planned)
         _go(ground)
         with _translated(), ExitStack() as undo:
             for path, content in planned.files.items():
                 _put(undo, ground.folder, path, content)
             undo.pop_all()
+
+
+def _refuse_edited(ground: Ground, planned: Plan) -> None:
+    """Refuse to write over what somebody did while the plan was made: what was uncommitted before is not in it."""
+    edited = next((path for path in ground.clone.repository.dirty_paths(ground.folder) if path in planned.files), None)
+    if edited is not None:
+        message = f"{edited} was changed in the meantime"
+        raise RepositoryError(message, hint="run the command again", code="dirtyWorkTree")
 
 
 def _go(ground: Ground) -> None:
@@ -33,9 +43,11 @@ def _go(ground: Ground) -> None:
     )
     if done.returncode:
         message = f"git does not switch to {ground.branch}: {done.last_words}"
-        raise RepositoryError(
-            message, hint="commit or stash your work, then run the command again", code="dirtyWorkTree"
-        )
+        if ground.dirty:
+            hint, code = "commit or stash your work, then run the command again", "dirtyWorkTree"
+        else:
+            hint, code = "maa import --branch NAME takes another branch; git status tells more", "gitFailed"
+        raise RepositoryError(message, hint=hint, code=code)
 
 
 def _put(undo: ExitStack, folder: Path, path: str, content: bytes | None) -> None:

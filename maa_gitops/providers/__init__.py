@@ -5,7 +5,7 @@ What is to be sent, in which order and on whose word is decided in ``apply``.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -67,11 +67,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How many people and devices are in what an assignment names; None: nobody can tell."""
+    """How many people and devices are in what an assignment names; None: nobody can tell.
+
+    ``was``: it is assigned no longer.
+    """
 
     name: str
     people: int | None
     devices: int | None
+    was: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class Surroundings:
     progress: Callable[[int, int], None] = lambda _done, _all: None
 
 
+def change_of_reach(
+    provider: "Provider", before: Sequence[Mapping[str, object]], after: Sequence[Mapping[str, object]]
+) -> tuple[Reach, ...]:
+    """Ask a provider whom a change of assignments reaches, and whom it reached before and no longer does."""
+    now = provider.reach(after)
+    names = {found.name for found in now}
+    return (*now, *(replace(found, was=True) for found in provider.reach(before) if found.name not in names))
+
+
 class Provider(Protocol):
     """Code that talks to one target. Every method may raise RemoteError, and nothing else.
 
@@ -138,7 +151,7 @@ class Provider(Protocol):
         """Why an object cannot be brought to a state, or made where ``remote`` is None; None: it can."""
 
     def reach(self, assignments: Sequence[Mapping[str, object]]) -> tuple[Reach, ...]:
-        """How many are in what the assignments name, in their order; empty where a target cannot tell."""
+        """How many are in what the assignments name, in their order; what is unknown is left out."""
 
     def on(self, occasion: Occasion) -> "Provider":
         """The same target, for writing on an occasion."""

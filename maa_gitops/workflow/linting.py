@@ -53,6 +53,20 @@ def repository_findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
     return tuple(_written(problem) for problem in sorted(problems) if problem.level is Level.WARNING)
 
 
+def unprotected_types(tenant: Tenant) -> tuple[Finding, ...]:
+    """The profile types of which anybody's change is applied without an approval."""
+    protected = {policy.profile_type for policy in tenant.policies.values()}
+    names = [known.name for known in tenant.settings.profile_types if known.name not in protected]
+    return tuple(
+        Finding(
+            "unprotectedType",
+            FindingLevel.WARNING,
+            f"no access policy protects profile type {name}: a change to its resources is applied without an approval",
+        )
+        for name in names
+    )
+
+
 def _written(problem: Problem) -> Finding:
     folder, name = PurePosixPath(problem.path).parent.as_posix(), PurePosixPath(problem.path).stem
     return Finding(

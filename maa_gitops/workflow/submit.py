@@ -232,7 +232,8 @@ def refuse_submit(clone: Clone, request: Request, evaluation: Evaluation) -> Non
         raise NotAllowedError(text, hint=other, code=ReasonCode.RECORD_ALTERED)
     if request.changes is not None and not any(clone.tenant.protects(governed) for governed in request.changes.objects):
         text = "nothing that an access policy protects is changed on this branch"
-        raise NotAllowedError(text, hint="merge it as usual", code=ReasonCode.NOTHING_PROTECTED)
+        hint = "maa submit -a -m TEXT" if uncommitted(clone.repository) else "merge it as usual"
+        raise NotAllowedError(text, hint=hint, code=ReasonCode.NOTHING_PROTECTED)
     obstacle = next(iter(evaluation.obstacles), None)
     if obstacle is not None:
         hints = {

@@ -29,7 +29,8 @@ class Kind:
 
     ``writable`` are the properties that can be set, each with what Graph has where nothing was said. Of ``flags`` only
     the members that are true mean something, ``sets`` are lists without an order, ``immutable`` cannot be changed
-    once the object exists. ``settings`` is the type of the settings of its assignments, if they have any.
+    once the object exists. ``settings`` is the type of the settings of its assignments, if they have any. ``whole`` are
+    the flags of which Graph takes all or none, with their members.
     """
 
     writable: Mapping[str, object]
@@ -37,6 +38,7 @@ class Kind:
     sets: frozenset[str] = frozenset({"roleScopeTagIds"})
     immutable: frozenset[str] = frozenset()
     settings: str | None = None
+    whole: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,9 @@ APPS: Mapping[str, Kind] = {
     "androidStoreApp": _app(
         {"packageId": None, "appStoreUrl": None, "minimumSupportedOperatingSystem": None}, flags=_VERSIONS
     ),
-    "iosStoreApp": _app(
+    "iosStoreApp": Kind(
         {
+            **_APP,
             "bundleId": None,
             "appStoreUrl": None,
             "applicableDeviceType": None,
@@ -126,6 +129,7 @@ APPS: Mapping[str, Kind] = {
         },
         flags=_VERSIONS | {"applicableDeviceType"},
         settings="iosStoreAppAssignmentSettings",
+        whole={"applicableDeviceType": ("iPad", "iPhoneAndIPod")},
     ),
     "officeSuiteApp": Kind(
         {

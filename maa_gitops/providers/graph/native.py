@@ -188,7 +188,7 @@ def _about(justification: str) -> tuple[str, str] | None:
 
 def _waiting(approval: Approval, request: Mapping[str, Json] | None = None) -> NativeApprovalError:
     until = (request or {}).get("expirationDateTime")
-    end = f", until {until}" if isinstance(until, str) else ""
+    end = f", until {until.partition('.')[0].removesuffix('Z')}Z" if isinstance(until, str) else ""
     return NativeApprovalError(
         f"waits for Intune's own approval, request {approval.code}{end}; then: maa apply", approval, waits=True
     )
@@ -215,7 +215,7 @@ def _outdated(code: str) -> RemoteError:
 
 def _not_excluded() -> RemoteError:
     return RemoteError(
-        "Intune asks for its own approval",
+        "Intune asks for its own approval, though nativeApproval is excluded: the application has no exclusion there",
         hint="add the application to the exclusions of the access policies in Intune, or set nativeApproval: handshake",
         code="nativeApproval",
     )

@@ -110,7 +110,7 @@ class GraphProvider:
         self.known.raws.clear()
         self.known.others.clear()
         for collection in self.collections:
-            kept, others = read_collection(self.client, collection, self.progress)
+            kept, others = self._collected(collection)
             self._refuse_shared(kept)
             self.known.raws.update({raw.remote_id: raw for raw in kept})
             self.known.others.extend(others)
@@ -123,6 +123,17 @@ class GraphProvider:
             if other is not None:
                 text = f"{other.collection.path} and {raw.collection.path} both have the object {raw.remote_id}"
                 raise RemoteError(text, hint="give their objects one profile type", code="sharedPlace")
+
+    def _collected(self, collection: Collection) -> tuple[list[Raw], list[Raw]]:
+        """Read a collection; what goes wrong is told with the profile type, for all of them are read."""
+        try:
+            return read_collection(self.client, collection, self.progress)
+        except RemoteError as error:
+            hint = error.hint
+            if error.code == "graphNotFound":
+                hint = f"mend profileTypes.{collection.profile_type}.graph.path in maa.yaml"
+            text = f"profile type {collection.profile_type}: {error.message}"
+            raise RemoteError(text, retry=error.retry, hint=hint, code=error.code) from error
 
     def _remotes(self, raws: Iterable[Raw]) -> dict[str, RemoteObject]:
         raws = list(raws)

@@ -257,7 +257,7 @@ class Directory:
         self._count(sorted({*ids.values()} - self._counts.keys()))
         known = {name: self._counts[found] for name, found in ids.items()}
         labels = [_label(target) for target in targets if isinstance(target, Mapping)]
-        told = dict.fromkeys(label for label in labels if label is not None)
+        told = dict.fromkeys(label for label in labels if label is not None and (not label[1] or label[1] in known))
         return tuple(Reach(label, *known.get(name, (None, None))) for label, name in told)
 
     def _count(self, ids: Sequence[str]) -> None:
@@ -278,10 +278,14 @@ _KINDS = ("user", "device")
 
 def _label(target: Mapping[str, object]) -> tuple[str, str] | None:
     """What a target is called, and the name of its group if it has one."""
+    wanted = target.get("filter")
+    narrowed = ""
+    if isinstance(wanted, Mapping):
+        narrowed = f", {'without' if wanted.get('mode') == 'exclude' else 'only'} the filter {wanted.get('name')}"
     if "allDevices" in target or "allUsers" in target:
-        return ("all devices" if "allDevices" in target else "all users", "")
+        return (("all devices" if "allDevices" in target else "all users") + narrowed, "")
     if "group" in target:
-        return str(target["group"]), str(target["group"])
+        return f"{target['group']}{narrowed}", str(target["group"])
     return (f"not {target['excludeGroup']}", str(target["excludeGroup"])) if "excludeGroup" in target else None
 
 

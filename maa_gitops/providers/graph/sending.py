@@ -18,6 +18,10 @@ def body(desired: DesiredObject, collection: Collection, marker: str, held: Desi
     unsaid = kind.writable if kind is not None else _no_longer_said(held)
     for key, value in unsaid.items() if held is not None else ():
         data.setdefault(key, list(value) if isinstance(value, tuple) else value)
+    for key, members in kind.whole.items() if kind is not None else ():
+        flags = data.get(key)
+        if isinstance(flags, Mapping):
+            data[key] = {**dict.fromkeys(members, False), **flags}
     data[collection.marker] = with_mark(data.get(collection.marker), marker)
     if held is not None and not collection.replaces:
         fixed = collection.immutable_of(str(data.get("type", "")))
