@@ -334,11 +334,11 @@ def test_the_tip_is_looked_at_not_the_work_tree(world: World) -> None:
 
 
 def test_errors_are_left_to_validate(world: World) -> None:
-    """A broken resource at the tip is no finding, but the answer does not pass for a clean bill."""
+    """A broken resource at the tip is no finding, but the answer is no clean bill."""
     world.alice.git("switch", "-q", "main")
     world.alice.commit({"resources/scripts/broken.yaml": "type: nothing\n"})
     world.alice.git("push", "-q", "origin", "main")
-    answer = world.bob.maa("lint")
+    answer = world.bob.maa("lint", code=3)
     tip = world.bob.git("rev-parse", "origin/main")
     assert answer.err == f"errors are not looked at here: maa validate --commit {tip[:12]}\n"
 

@@ -52,7 +52,6 @@ INTUNE = Target("intune", "graph", {"tenantId": TENANT_ID}, OWN)
 SETTINGS = Settings("contoso", "main", targets=(INTUNE,), profile_types=(*BUILT_IN_TYPES, *OWN))
 GRAPH_TARGET = f"  intune: {{provider: graph, tenantId: {TENANT_ID}}}\n"
 TYPES = "profileTypes:\n  tenantConfiguration: {folder: categories}\n"
-ROOM, OTHER = "resources/categories/room.yaml", "resources/categories/other.yaml"
 PORTAL, SCRIPTS = "deviceAppManagement/mobileApps", "deviceManagement/deviceManagementScripts"
 FIX = "resources/scripts/fix.yaml"
 CATEGORIES = "Device Categories"
@@ -186,30 +185,33 @@ def test_a_type_that_is_no_text_is_no_crash(alice: Person) -> None:
 # --- drift that an administrator of Intune arranges ------------------------------------------------------------------
 
 
-def hold_content(person: Person) -> None:
-    """Give the room in the local tenant a text for the file that its resource names."""
+def hold_contents(person: Person, names: Mapping[str, str]) -> None:
+    """Give the rooms in the local tenant a text for the file that their resources name."""
     provider = open_provider(Target("local", "local"), person.clone / ".git")
     try:
-        remote_id = provider.find("maa:contoso:tenantConfiguration/room") or ""
-        held = provider.objects()[remote_id].held
-        state = DesiredObject(held.profile_type, {**held.data, "logoContent": "displayName: Owned\n"})
-        provider.update(remote_id, state, "maa:contoso:tenantConfiguration/room")
+        for name in names:
+            mark = f"maa:contoso:tenantConfiguration/{name}"
+            remote_id = provider.find(mark) or ""
+            held = provider.objects()[remote_id].held
+            state = DesiredObject(held.profile_type, {**held.data, "logoContent": "displayName: Owned\n"})
+            provider.update(remote_id, state, mark)
     finally:
         provider.close()
 
 
-@pytest.mark.parametrize("named", ["other.yaml", "../apps/company-portal.yaml", "../../policies/apps.yaml"])
-def test_taking_over_drift_writes_no_file_of_another_object(tmp_path: Path, named: str) -> None:
+def test_taking_over_drift_writes_no_file_of_another_object(tmp_path: Path) -> None:
     """Of a type without a schema a resource can name any file; a text that its object has now is not written there."""
-    rooms = {ROOM: f"displayName: Room\nlogoFile: {named}\n", OTHER: "displayName: Other\n"}
+    named = {"a": "other.yaml", "b": "../apps/company-portal.yaml", "c": "../../policies/apps.yaml"}
+    rooms = {f"resources/categories/{name}.yaml": f"displayName: R\nlogoFile: {file}\n" for name, file in named.items()}
+    other = {"resources/categories/other.yaml": "displayName: Other\n"}
     (tmp_path / "world").mkdir()
-    world = World.with_tenant(tmp_path / "world", {"maa.yaml": settings(TYPES), **rooms})
-    alice = world.alice
+    alice = World.with_tenant(tmp_path / "world", {"maa.yaml": settings(TYPES), **rooms, **other}).alice
     alice.maa("apply")
-    hold_content(alice)
+    hold_contents(alice, named)
     alice.maa("drift", "--open-request", code=3)
-    assert alice.git("status", "--porcelain", "--untracked-files=all").splitlines() == [f" M {ROOM}"]
-    assert "logoContent" in (alice.clone / ROOM).read_text()
+    changed = alice.git("status", "--porcelain", "--untracked-files=all").splitlines()
+    assert changed == [f" M {path}" for path in sorted(rooms)]
+    assert all("logoContent" in (alice.clone / path).read_text() for path in rooms)
 
 
 @pytest.fixture
@@ -245,19 +247,15 @@ def test_the_name_of_a_group_cannot_look_like_lines_of_a_plan(graph: Graph, tmp_
     assert [line for line in lines if line.startswith("intune at ")] == [lines[0]]
 
 
-@pytest.mark.parametrize("end", ["\r", "\x0b", "\x85", "\u2028"])
-def test_a_line_that_is_added_never_looks_like_one_that_is_taken_away(world: World, tmp_path: Path, end: str) -> None:
+def test_a_line_that_is_added_never_looks_like_one_that_is_taken_away(founded: Path, tmp_path: Path) -> None:
     """A script has other ends of lines than git's; a plan shows them as what they are, as a diff does."""
-    text = f"Write-Host 1{end}-(Invoke-Evil){end} Write-Host 2\n"
-    local = "version: 1\ntenant: contoso\nprotectedBranch: main\ntargets:\n  local: {provider: local}\n"
-    (tmp_path / "other").mkdir()
-    world = World.with_tenant(tmp_path / "other", {"maa.yaml": local})
+    world = World.copied(founded, tmp_path / "usual")
+    text = "".join(f"Write-Host 1{end}-(Invoke-Evil){end} Write-Host 2\n" for end in "\r\x0b\x0c\x85\u2028")
     fix = "type: deviceManagementScript\ndisplayName: Fix\nrunAsAccount: system\nscriptFile: fix.ps1\n"
     request = world.alice.submitted("fix", {FIX: fix, "resources/scripts/fix.ps1": text})
     for command in ("plan", "diff"):
-        lines = world.bob.maa(command, request).out.splitlines()
-        (added,) = [line for line in lines if "Invoke-Evil" in line]
-        assert added[:1] == "+"
+        lines = world.bob.maa(command, request).out.split("\n")
+        assert [line[:1] for line in lines if "Invoke-Evil" in line] == ["+"] * 5
 
 
 def test_a_remediation_that_runs_still_does_after_its_drift_is_taken_over(graph: Graph, tmp_path: Path) -> None:
@@ -507,13 +505,13 @@ def test_what_is_edited_while_objects_are_read_is_not_overwritten(alice: Person,
     assert alice.git("branch", "--show-current") == "main"
 
 
-@pytest.mark.parametrize("branch", ["a//b", "a/", "\u212a"])
-def test_a_name_that_git_does_not_take_is_refused_before_anything_is_done(alice: Person, branch: str) -> None:
+def test_a_name_that_git_does_not_take_is_refused_before_anything_is_done(alice: Person) -> None:
     """Also where nothing would be written; with a name that does."""
     folder = export(alice, {"Applications": [win_get_app(10, "Mail")]})
-    answer = alice.maa("import", folder, "--dry-run", "--branch", branch, code=3)
-    assert "cannot be the name of a change branch" in answer.err
-    assert "hint: --branch import-intune" in answer.err
+    for branch in ("a//b", "a/", "\u212a"):
+        answer = alice.maa("import", folder, "--dry-run", "--branch", branch, code=3)
+        assert "cannot be the name of a change branch" in answer.err
+        assert "hint: --branch import-intune" in answer.err
 
 
 def test_a_branch_that_is_checked_out_elsewhere_is_no_uncommitted_work(alice: Person) -> None:

@@ -61,7 +61,7 @@ def lint(ctx: click.Context, target: str | None, *, on_graph: bool) -> None:
     if has_errors:
         invocation.note(f"errors are not looked at here: maa validate --commit {clone.tip[:12]}")
     invocation.emit(document(findings=[_plain(finding) for finding in findings]), text)
-    if not is_clean(findings):
+    if has_errors or not is_clean(findings):
         ctx.exit(NO)
 
 
