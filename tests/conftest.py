@@ -1,5 +1,6 @@
 """Fixtures for every test: worlds that cannot reach the developer's own keys, configuration or home."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 from tests.support import Forger, World
 from tests.support.github import FakeGitHub
 from tests.support.on_github import Hub, found_on_github
+
+
+def pytest_configure() -> None:
+    """Let interrupts reach the programs that tests start: what runs in the background is told to ignore them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
