@@ -19,7 +19,7 @@ demo-graph: $(VENV)/.ready   ## the story on an existing Intune, which a Graph s
 test: $(VENV)/.ready   ## every test
 	.ci/servers
 	.ci/oracles
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
