@@ -1,7 +1,7 @@
 """One HTTP exchange: where a credential may go, within what time and size, through which proxy.
 
 The only place that imports urllib3. It knows nothing of what is said: what an answer means, and whether a failure is
-worth another try, the adapters decide.
+worth another try, the adapters decide; how often it is tried is told here.
 """
 
 import random
@@ -40,6 +40,33 @@ class Answer:
 
 class NoAnswer(RemoteError):  # noqa: N818 - what there was, in a word
     """There was no whole answer: nobody there, half of it, too late, or (then without ``retry``) too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer, and after how many seconds to ask again; None: never."""
+
+    error: RemoteError
+    pause: float | None
+
+
+def until_answered(
+    once: Callable[[int], Answer | Failure], *, tries: int, longest_wait: float, wait: Callable[[float], None]
+) -> Answer:
+    """Ask until there is an answer; "try again" is followed as often as makes sense.
+
+    ``once`` is given the number of the attempt, from 0. ``longest_wait`` is how many seconds to wait in all.
+
+    Raises:
+        RemoteError: that of the last failure.
+    """
+    attempt, waited = 0, 0.0
+    while isinstance(found := once(attempt), Failure):
+        if found.pause is None or waited + found.pause > longest_wait or attempt == tries - 1:
+            raise found.error
+        wait(found.pause)
+        attempt, waited = attempt + 1, waited + found.pause
+    return found
 
 
 @dataclass(slots=True)

@@ -16,12 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from maa_gitops.apply import Context, Deployer, Landed, Report, apply, drift, plan
+from maa_gitops.apply import Context, Deployer, Landed, Report, applied, apply, drift, plan
 from maa_gitops.git import Identity, RefUpdate, Repository
 from maa_gitops.history import Memory, walk
 from maa_gitops.model import Target
 from maa_gitops.providers import DesiredObject, LeftOut, Occasion, Provider, Reach, RemoteObject, open_provider
 from maa_gitops.providers.local import LocalProvider
+from maa_gitops.receipt import Applied
 from maa_gitops.signing import Signer
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -216,6 +217,19 @@ def make_world(root: Path, keys: Path, *, has_remote: bool = True, settings: str
         files[f"accounts/{name}.yaml"] = f"displayName: {name}\nsigningKeys:\n- {key}{rest}\n"
     world.commit({"maa.yaml": settings, **files})
     return world
+
+
+def operations(report: Report) -> dict[str, str]:
+    """What a report says of each object."""
+    return {
+        result.object: result.operation.value + (f" {result.outcome}" if result.outcome else "")
+        for result in report.objects
+    }
+
+
+def received(world: World, minutes: float = 60) -> Applied:
+    """What the receipts branch holds, verified."""
+    return applied(world.context(minutes), "local")
 
 
 Answer = TypeVar("Answer")

@@ -11,8 +11,7 @@ from maa_gitops.apply import Landed, Report, outcome_reader
 from maa_gitops.model import ObjectId, Outcome
 from maa_gitops.providers import Approval, DesiredObject, NativeApprovalError, Occasion, Provider
 from maa_gitops.providers.local import location
-from tests.applying import TARGET, World, Wrapped, git, make_keys, make_world, web_app
-from tests.test_apply import operations, received
+from tests.applying import TARGET, World, Wrapped, git, make_keys, make_world, operations, received, web_app
 
 PORTAL = "app/portal"
 FILE, OTHER = "resources/apps/portal.yaml", "resources/apps/other.yaml"

@@ -16,8 +16,20 @@ from maa_gitops.errors import NotAllowedError, RemoteError, RepositoryError
 from maa_gitops.git import RefUpdate, Repository
 from maa_gitops.model import ObjectId, Outcome
 from maa_gitops.providers import DesiredObject, Provider, RemoteObject
-from maa_gitops.receipt import Applied
-from tests.applying import NOW, SCRIPT, SETTINGS, TARGET, World, Wrapped, git, make_keys, make_world, web_app
+from tests.applying import (
+    NOW,
+    SCRIPT,
+    SETTINGS,
+    TARGET,
+    World,
+    Wrapped,
+    git,
+    make_keys,
+    make_world,
+    operations,
+    received,
+    web_app,
+)
 
 PORTAL, PAYROLL, RENAME = "app/portal", "app/finance/payroll", "script/rename"
 FIRST = {
@@ -56,19 +68,6 @@ def alone(tmp_path: Path, keys: Path) -> World:
     world = make_world(tmp_path / "world", keys, has_remote=False)
     world.commit(FIRST)
     return world
-
-
-def operations(report: Report) -> dict[str, str]:
-    """What a report says of each object."""
-    return {
-        result.object: result.operation.value + (f" {result.outcome}" if result.outcome else "")
-        for result in report.objects
-    }
-
-
-def received(world: World, minutes: float = 60) -> Applied:
-    """What the receipts branch holds, verified."""
-    return applied(world.context(minutes), "local")
 
 
 def tip_of_receipts(world: World) -> str | None:

@@ -1,7 +1,6 @@
 """``maa import``: from what a target holds, or a backup, to resources on a change branch that somebody can submit."""
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,12 +19,12 @@ from tests.support.backups import (
     an_id,
     base64_of,
     category,
+    export,
     remediation,
     script,
     shell_script,
     to_group,
     win_get_app,
-    write_intune_management,
     write_intunecd,
 )
 from tests.support.world import run_maa
@@ -58,13 +57,6 @@ def world(with_graph: Path, tmp_path: Path) -> World:
 def alice(world: World) -> Person:
     """Who imports."""
     return world.alice
-
-
-def export(alice: Person, objects: Mapping[str, Sequence[Json]], **options: Any) -> str:
-    """Write an export beside the clone; returns its folder."""
-    folder = alice.clone.parent / "export"
-    shutil.rmtree(folder, ignore_errors=True)
-    return str(write_intune_management(folder, objects, **options))
 
 
 def apps(*ones: Json) -> dict[str, Sequence[Json]]:

@@ -22,10 +22,9 @@ from maa_gitops.providers.graph.sending import sent_assignments
 from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, properties_of, without_mark
 from maa_gitops.providers.store import GraphSide
 from maa_gitops.tenant import validate
-from tests.applying import Wrapped, git, make_keys
+from tests.applying import Wrapped, git, make_keys, operations
 from tests.graph_applying import NAME, OWN, GraphWorld, Held, Line, make_graph_world, no_wait, tenant_of
 from tests.support.graph import Graph, serve
-from tests.test_apply import operations
 
 APPS, SCRIPTS = "deviceAppManagement/mobileApps", "deviceManagement/deviceShellScripts"
 CONFIGURATIONS = "deviceManagement/deviceConfigurations"
@@ -466,7 +465,12 @@ def test_an_assignment_reaches_nobody_that_it_does_not_name(target: dict[str, ob
     """Without a schema of the tenant's own, too: what looks narrow is not sent as everybody."""
     state = DesiredObject("deviceConfiguration", {}, ({"target": target},))
     with pytest.raises(RemoteError, match=words):
-        sent_assignments(state, PLACES[CONFIGURATIONS], Names({"g1": "Staff"}, {"f1": "Corporate"}))
+        sent_assignments(
+            state.data.get("type"),
+            state.assignments,
+            PLACES[CONFIGURATIONS],
+            Names({"g1": "Staff"}, {"f1": "Corporate"}),
+        )
 
 
 def test_a_group_is_not_assigned_and_left_out_at_once() -> None:
@@ -475,7 +479,7 @@ def test_a_group_is_not_assigned_and_left_out_at_once() -> None:
         "app", {"type": "webApp"}, (STAFF, {"intent": "required", "target": {"excludeGroup": "Staff"}})
     )
     with pytest.raises(RemoteError, match="same target"):
-        sent_assignments(state, PLACES[APPS], Names({"g1": "Staff"}))
+        sent_assignments(state.data.get("type"), state.assignments, PLACES[APPS], Names({"g1": "Staff"}))
 
 
 def test_a_mark_in_a_document_is_nobodys(world: GraphWorld, graph: Graph) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,9 +31,9 @@ from tests.support.backups import (
     GONE,
     STAFF,
     TENANT_ID,
-    Json,
     an_id,
     category,
+    export,
     intent,
     lob_app,
     script,
@@ -76,13 +75,6 @@ def world(with_graph: Path, tmp_path: Path) -> World:
 def alice(world: World) -> Person:
     """Who imports, in good faith."""
     return world.alice
-
-
-def export(alice: Person, objects: Mapping[str, list[Json]], **options: Any) -> str:
-    """Write an export beside the clone; returns its folder."""
-    folder = alice.clone.parent / "export"
-    shutil.rmtree(folder, ignore_errors=True)
-    return str(write_intune_management(folder, objects, **options))
 
 
 def backup(folder: Path) -> Path:

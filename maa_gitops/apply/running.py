@@ -7,70 +7,26 @@ the object map and the end of the intent are one commit, moved into place by com
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from maa_gitops import receipt
 from maa_gitops.apply.clone import clone_id, only_run, remember
 from maa_gitops.apply.context import Context, Deployer, Landed, Report, applied
-from maa_gitops.apply.identity import marker
-from maa_gitops.apply.planning import Plan, Planned, plan_objects, shown, sorted_results
+from maa_gitops.apply.holding import Hold, Run, commit_on, move, refuse_running
+from maa_gitops.apply.planning import Plan, plan_objects, shown, sorted_results
+from maa_gitops.apply.writing import Done, carry_out
 from maa_gitops.canonical import digest
 from maa_gitops.errors import MaaError, NotAllowedError, RemoteError, RepositoryError
-from maa_gitops.evaluate import CLOCK_TOLERANCE
-from maa_gitops.git import RefUpdate
 from maa_gitops.history import first_parents
-from maa_gitops.model import Outcome, Role, Target, Tenant, timestamp
-from maa_gitops.providers import JUSTIFICATION_ROOM, Approval, NativeApprovalError, Occasion, Provider
+from maa_gitops.model import Role, Target, Tenant
+from maa_gitops.providers import Provider
 from maa_gitops.receipt import (
-    BRANCH_PREFIX,
     Applied,
     AppliedObject,
-    AppliedOperation,
     Draft,
     Intent,
     ObjectOutcome,
     Receipt,
 )
-
-INTENT_HOLDS = timedelta(minutes=15)
-"""How long an intent keeps other clones from applying, after it was last renewed."""
-
-_RENEWED_AFTER = timedelta(minutes=2)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What one run works with. ``before`` is the receipts branch as it was read."""
-
-    context: Context
-    deployer: Deployer
-    target: Target
-    provider: Provider
-    before: Applied
-    clone: str
-    requests: Mapping[str, Sequence[Landed]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What became of one planned object. ``remote_id`` is where it is now; None: it is gone, or nobody knows.
-
-    With an ``error`` it is not at its state, because of the target's own ``approval`` if there is one; it ``waits``
-    if that may still be given.
-    """
-
-    planned: Planned
-    remote_id: str | None = None
-    error: str | None = None
-    approval: Approval | None = None
-    waits: bool = False
-
-    @property
-    def outcome(self) -> Outcome:
-        """Its outcome, as a receipt has it."""
-        if self.waits:
-            return Outcome.AWAITING_NATIVE_APPROVAL
-        return Outcome.APPLIED if self.error is None else Outcome.FAILED
 
 
 def apply(
@@ -97,16 +53,16 @@ def apply(
     git_dir = context.repository.git_dir
     with only_run(git_dir, target.name):
         before = _chain_to_replace(context, target.name) if rebuild else applied(context, target.name)
-        run = _Run(context, deployer, target, provider, before, clone_id(git_dir, deployer.new_id), requests or {})
-        _refuse_running(run)
+        run = Run(context, deployer, target, provider, before, clone_id(git_dir, deployer.new_id), requests or {})
+        refuse_running(run)
         tree = context.repository.commit(context.history.tip).tree
         found = plan_objects(context, target, provider, before, tree)
         if not rebuild and not _has_work(run, found):
             remember(git_dir, before.newest)
-            done = [_Done(planned, error=planned.problem) for planned in found.objects if planned.problem]
+            done = [Done(planned, error=planned.problem) for planned in found.objects if planned.problem]
             return _report(run, found, done, requests, None)
-        hold = _Hold(run, Intent(deployer.new_id(), run.clone, context.now))
-        done = _carry_out(run, found, hold)
+        hold = Hold(run, Intent(deployer.new_id(), run.clone, context.now))
+        done = carry_out(run, found, hold)
         made = _finish(run, hold.intent, hold.tip, _Ending(found, done))
         remember(git_dir, made)
         return _report(run, found, done, requests, made)
@@ -139,22 +95,7 @@ def _chain_to_replace(context: Context, target: str) -> Applied:
     return Applied(commit=commit, intent=intent)
 
 
-def _refuse_running(run: _Run) -> None:
-    """Refuse while another clone's run is on; this clone's own is dead, since no process holds its lock."""
-    intent = run.before.intent
-    if intent is None or intent.clone == run.clone:
-        return
-    age = run.context.now - intent.at
-    if -CLOCK_TOLERANCE <= age < INTENT_HOLDS:
-        raise RemoteError(
-            f"another clone is applying to {run.target.name} since {timestamp(intent.at)}",
-            retry=True,
-            hint=f"wait until it has ended, at most until {timestamp(intent.at + INTENT_HOLDS)}",
-            code="applyRunning",
-        )
-
-
-def _has_work(run: _Run, found: Plan) -> bool:
+def _has_work(run: Run, found: Plan) -> bool:
     """Whether there is something to write: to the target, or of what was written."""
     newest = run.before.newest
     if newest is None or newest.commit != run.context.history.tip or newest.store != run.provider.store:
@@ -162,112 +103,6 @@ def _has_work(run: _Run, found: Plan) -> bool:
     stuck = {name for planned in found.objects if planned.problem for name in planned.names}
     unsettled = any(planned.problem is None for planned in found.objects)
     return unsettled or run.before.intent is not None or stuck != set(newest.failed)
-
-
-class _Hold:
-    """A run's intent on the receipts branch, from before its first write; a long run renews it as it goes on."""
-
-    def __init__(self, run: _Run, intent: Intent) -> None:
-        self._run = run
-        self._begun = self._renewed = run.context.clock()
-        self.intent = intent
-        self.tip = self._put(run.before.commit)
-
-    def renew(self) -> None:
-        """Put the intent there anew, if it is some minutes old.
-
-        Raises:
-            RemoteError: another run took over (``lostRace``), or the remote failed; nothing more may be written.
-        """
-        now = self._run.context.clock()
-        if now - self._renewed < _RENEWED_AFTER.total_seconds():
-            return
-        since = timedelta(seconds=int(now - self._begun))
-        self.intent = replace(self.intent, at=self._run.context.now + since)
-        try:
-            self.tip, self._renewed = self._put(self.tip), now
-        except RemoteError as error:
-            text = f"run {self.intent.run} stops, since its intent cannot be renewed: {error.message}"
-            hint = "run again, which finds what was sent: maa apply"
-            raise RemoteError(text, retry=True, hint=hint, code=error.code) from error
-
-    def _put(self, tip: str | None) -> str:
-        tree = receipt.tree_with_intent(self._run.context.repository, tip, self.intent)
-        commit = _commit(self._run, tree, tip, f"Begin to apply to {self._run.target.name}")
-        _move(self._run, tip, commit)
-        return commit
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def _carry_out(run: _Run, found: Plan, hold: _Hold) -> list[_Done]:
-    """Do what is planned, what goes away last; a failure is that object's own."""
-    ordered = sorted(found.objects, key=lambda planned: planned.operation is AppliedOperation.DELETE)
-    done: list[_Done] = []
-    for planned in ordered:
-        hold.renew()
-        done.append(_carried_out(run, planned))
-        run.context.progress(len(done), len(ordered))
-    return done
-
-
-def _carried_out(run: _Run, planned: Planned) -> _Done:
-    """Do what is planned; a failure that has nothing to do with an approval leaves that as it was."""
-    approval = _approval(run, planned)
-    if planned.problem is not None:
-        return _Done(planned, error=planned.problem, approval=approval)
-    try:
-        return _Done(planned, _write(run, planned))
-    except NativeApprovalError as error:
-        return _Done(planned, error=error.message, approval=error.approval, waits=error.waits)
-    except RemoteError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        return _Done(planned, error=f"{error.message}{hint}", approval=approval)
-
-
-def _approval(run: _Run, planned: Planned) -> Approval | None:
-    """What the newest receipt says that an object waits for, or was refused, in the target's own approval."""
-    newest = run.before.newest
-    told = {found.object: found.approval for found in newest.outcomes} if newest is not None else {}
-    return told.get(str(planned.governed))
-
-
-def _write(run: _Run, planned: Planned) -> str | None:
-    """Bring one object to its state; returns its remote id, None if it is gone."""
-    provider, desired, remote = run.provider.on(_occasion(run, planned)), planned.desired, planned.remote
-    mark = marker(run.context.tenant.settings.tenant, str(planned.governed))
-    if desired is None:
-        if remote is not None:
-            provider.delete(remote.remote_id)
-        return None
-    if remote is None:
-        half_made = provider.find(mark)
-        if half_made is None:
-            return provider.create(desired, mark)
-        provider.update(half_made, desired, mark)
-        return half_made
-    match planned.operation:
-        case AppliedOperation.EDIT | AppliedOperation.MOVE:
-            provider.update(remote.remote_id, desired, mark)
-        case AppliedOperation.ASSIGN:
-            provider.assign(remote.remote_id, desired.whole.assignments)
-        case _:
-            pass
-    return remote.remote_id
-
-
-def _occasion(run: _Run, planned: Planned) -> Occasion:
-    """What is said where the target asks for an approval of its own: who asked, who approved, what, which commit."""
-    landed = sorted({found for name in planned.names for found in run.requests.get(name, ())}, key=lambda one: one.id)
-    told = [
-        f"request {found.id} by {found.requestor}, approved by {', '.join(found.approvers) or 'nobody'}"
-        for found in landed
-    ]
-    what = f"{planned.operation.value} {planned.governed}"
-    words = f"maa {run.context.tenant.settings.tenant}: {what}; {'; '.join(told) or 'put back to what was approved'}"
-    commit = f"; commit {run.context.history.tip}"
-    return Occasion(words[: JUSTIFICATION_ROOM - len(commit)] + commit, _approval(run, planned))
 
 
 # --- the receipt -----------------------------------------------------------------------------------------------------
@@ -278,7 +113,7 @@ class _Ending:
     """What a run came to, as its receipt and the object map tell it."""
 
     plan: Plan
-    done: Sequence[_Done]
+    done: Sequence[Done]
 
     @property
     def objects(self) -> dict[str, AppliedObject]:
@@ -306,7 +141,7 @@ class _Ending:
         return tuple(outcome for found in self.done for outcome in _outcomes(found))
 
 
-def _outcomes(found: _Done) -> tuple[ObjectOutcome, ...]:
+def _outcomes(found: Done) -> tuple[ObjectOutcome, ...]:
     planned = found.planned
     outcome = ObjectOutcome(
         object=str(planned.governed),
@@ -322,7 +157,7 @@ def _outcomes(found: _Done) -> tuple[ObjectOutcome, ...]:
     return (outcome, replace(outcome, object=str(planned.source), remote_id=None, digest=None, approval=None))
 
 
-def _finish(run: _Run, intent: Intent, begun: str, ending: _Ending) -> Receipt:
+def _finish(run: Run, intent: Intent, begun: str, ending: _Ending) -> Receipt:
     """Put receipt and object map in the place of the intent.
 
     Raises:
@@ -336,15 +171,15 @@ def _finish(run: _Run, intent: Intent, begun: str, ending: _Ending) -> Receipt:
             f"the receipt would not be accepted: {fault}", hint="sign with a key of your account: maa --key FILE apply"
         )
     tree = receipt.tree_of(run.context.repository, data, objects)
-    commit = _commit(run, tree, begun, f"Apply {made.commit[:12]} to {run.target.name}")
+    commit = commit_on(run, tree, begun, f"Apply {made.commit[:12]} to {run.target.name}")
     try:
-        _move(run, begun, commit)
+        move(run, begun, commit)
     except RemoteError as error:
         _refuse_unless_arrived(run, intent, commit, error)
     return made
 
 
-def _draft(run: _Run, intent: Intent, ending: _Ending, state: str) -> Draft:
+def _draft(run: Run, intent: Intent, ending: _Ending, state: str) -> Draft:
     return Draft(
         account=run.deployer.account,
         at=run.context.now,
@@ -359,7 +194,7 @@ def _draft(run: _Run, intent: Intent, ending: _Ending, state: str) -> Draft:
     )
 
 
-def _refuse_unless_arrived(run: _Run, intent: Intent, commit: str, error: RemoteError) -> None:
+def _refuse_unless_arrived(run: Run, intent: Intent, commit: str, error: RemoteError) -> None:
     """Look again after a push that failed: it may have arrived all the same, or another run may have been faster."""
     repository = run.context.repository
     there: str | None = None
@@ -382,30 +217,10 @@ def _refuse_unless_arrived(run: _Run, intent: Intent, commit: str, error: Remote
     ) from error
 
 
-def _commit(run: _Run, tree: str, parent: str | None, message: str) -> str:
-    return run.context.repository.write_commit(
-        tree=tree,
-        parents=[parent] if parent is not None else [],
-        message=message,
-        identity=run.deployer.identity,
-        at=run.context.now,
-    )
-
-
-def _move(run: _Run, old: str | None, new: str) -> None:
-    """Move the receipts branch by compare-and-swap: the remote's, or without a remote this clone's own."""
-    branch = f"{BRANCH_PREFIX}{run.target.name}"
-    update = RefUpdate(f"refs/heads/{branch}", old, new)
-    if run.context.has_remote:
-        run.context.repository.push([update])
-    else:
-        run.context.repository.update_refs([update], f"maa: {branch}")
-
-
 def _report(
-    run: _Run,
+    run: Run,
     found: Plan,
-    done: Sequence[_Done],
+    done: Sequence[Done],
     requests: Mapping[str, Sequence[Landed]] | None,
     made: Receipt | None,
 ) -> Report:

@@ -67,7 +67,7 @@ def request_reach(invocation: "Invocation", clone: "Clone", request: "Request") 
     found: list[tuple[str, ObjectReach]] = []
     for target in clone.tenant.settings.targets if objects else ():
         if target.provider == "local":
-            continue
+            continue  # it knows no people, and looking at a request makes no file of it
         try:
             tree = clone.tree(clone.good)
             trees = (tree, put_in_place(clone.repository, tree, request.changes))

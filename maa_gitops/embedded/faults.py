@@ -30,7 +30,7 @@ class Transports:
         class Known(H11Protocol):
             """Uvicorn's own, which tells of its connections."""
 
-            def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+            def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # Uvicorn's own narrows it so
                 super().connection_made(transport)
                 if self.client is not None:
                     known[self.client] = transport

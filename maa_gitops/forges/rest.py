@@ -14,7 +14,16 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from maa_gitops.errors import RemoteError
-from maa_gitops.http import Answer, Connection, NoAnswer, back_off, insecure, is_token
+from maa_gitops.http import (
+    Answer,
+    Connection,
+    Failure,
+    NoAnswer,
+    back_off,
+    insecure,
+    is_token,
+    until_answered,
+)
 
 Json = Any
 """Plain data as it came: strings, numbers, booleans, null, lists, mappings."""
@@ -29,14 +38,6 @@ _TRIES = 5
 _PAGE = 100
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 _SAFE_TO_REPEAT = frozenset({"GET", "PATCH", "PUT", "DELETE"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why there is no answer, and after how many seconds to ask again; None: never."""
-
-    error: RemoteError
-    pause: float | None
 
 
 @dataclass(slots=True)
@@ -118,15 +119,15 @@ class RestClient:
         Raises:
             RemoteError: refused, not found, or no answer in the end.
         """
-        attempt, waited = 0, 0.0
-        while isinstance(found := self._once(method, address, body, etag, attempt), _Failure):
-            if found.pause is None or waited + found.pause > LONGEST_WAIT or attempt == _TRIES - 1:
-                raise found.error
-            self.wait(found.pause)
-            attempt, waited = attempt + 1, waited + found.pause
+        found = until_answered(
+            lambda attempt: self._once(method, address, body, etag, attempt),
+            tries=_TRIES,
+            longest_wait=LONGEST_WAIT,
+            wait=self.wait,
+        )
         return self._understood(method, address, found), found.headers, found.status
 
-    def _once(self, method: str, address: str, body: bytes | None, etag: str | None, attempt: int) -> Answer | _Failure:
+    def _once(self, method: str, address: str, body: bytes | None, etag: str | None, attempt: int) -> Answer | Failure:
         """Ask once.
 
         Raises:
@@ -139,15 +140,15 @@ class RestClient:
         except NoAnswer as error:
             if not error.retry:
                 raise RemoteError(error.message, code="forgeMisunderstood") from error
-            return _Failure(RemoteError(error.message, retry=True, code="forgeFailed"), again)
+            return Failure(RemoteError(error.message, retry=True, code="forgeFailed"), again)
         asked = _rate_limit_pause(answer.status, answer.headers, answer.data, attempt)
         if asked is not None:
             text = f"{self._host} limits how often it is asked; for another {asked:.0f} s"
             hint = "run the command again later"
-            return _Failure(RemoteError(text, retry=True, hint=hint, code="forgeRateLimit"), asked)
+            return Failure(RemoteError(text, retry=True, hint=hint, code="forgeRateLimit"), asked)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             text = f"{self._host} failed with {answer.status}"
-            return _Failure(RemoteError(text, retry=True, code="forgeFailed"), again)
+            return Failure(RemoteError(text, retry=True, code="forgeFailed"), again)
         return answer
 
     def _headers(self, body: bytes | None, etag: str | None) -> dict[str, str]:

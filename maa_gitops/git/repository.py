@@ -271,7 +271,7 @@ class Repository(ObjectStore):
 
     # Running git, and git's editor
 
-    def run(self, *arguments: str, cwd: Path | None = None, input: bytes | None = None) -> CompletedGit:  # noqa: A002
+    def run(self, *arguments: str, cwd: Path | None = None, input: bytes | None = None) -> CompletedGit:  # noqa: A002 - subprocess's own word
         """Run another git command to its end; a failure is a return code."""
         return self._git.run(*arguments, cwd=cwd, input=input)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-_TARGETS = ("group", "excludeGroup", "allDevices", "allUsers")
+from maa_gitops.providers.graph.shapes import TARGETS
 
 
 def trouble_with(assignment: Mapping[str, object]) -> str | None:
@@ -15,7 +15,7 @@ def trouble_with(assignment: Mapping[str, object]) -> str | None:
     for key in ("group", "excludeGroup"):
         if f"{key}Id" in target:
             return _of_group(str(target[f"{key}Id"]), target.get(key))
-    if sum(key in target for key in _TARGETS) != 1:
+    if sum(key in target for key in TARGETS) != 1:
         return "it names no group"
     wanted = target.get("filter")
     if isinstance(wanted, Mapping) and "nameId" in wanted:

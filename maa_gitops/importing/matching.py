@@ -33,8 +33,8 @@ def match(found: Sequence[Found], known: Sequence[Known], tenant: str, target: s
     ``target`` is the one whose ids the objects have; None: their ids tell nothing here.
     """
     names = frozenset(one.governed for one in known)
-    others = [(one, trouble) for one in found if (trouble := _foreign_mark(one, tenant, names)) is not None]
-    ours = [one for one in found if _foreign_mark(one, tenant, names) is None]
+    troubles = [(one, _foreign_mark(one, tenant, names)) for one in found]
+    ours = [one for one, trouble in troubles if trouble is None]
     claims, strangers, disputed = _claims(ours, known, tenant, target)
     free = [one for one in known if one.governed not in claims and not (target and target in one.adopt)]
     guess = _guess(strangers, free, target)
@@ -45,7 +45,7 @@ def match(found: Sequence[Found], known: Sequence[Known], tenant: str, target: s
     there = {governed: one for governed, one in claims.items() if one is not None and governed in names}
     new = {governed: one for governed, one in claims.items() if one is not None and governed not in names}
     new |= {ObjectId(one.state.profile_type, name): one for one, name in made}
-    foreign = (_left_out(one, trouble) for one, trouble in others)
+    foreign = (_left_out(one, trouble) for one, trouble in troubles if trouble is not None)
     left_out = tuple(sorted((*foreign, *disputed, *guess.left_out)))
     return Matched(_sorted(there | guess.alike), _sorted(new), left_out)
 

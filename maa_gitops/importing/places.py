@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from maa_gitops.importing.names import kebab
+from maa_gitops.providers.graph.kinds import ON_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ PLACES = (
     Place("deviceManagement/windowsDriverUpdateProfiles", "driverUpdate", "Driver Updates", "DriverUpdateProfiles"),
 )
 
-KNOWN_TO_GRAPH = ("compliancePolicy", "configurationPolicy", "role", "tenantConfiguration")
+KNOWN_TO_GRAPH = frozenset(collection.profile_type for collection in ON_REQUEST)
 """Profile types of which the tool knows where Graph keeps them, once ``maa.yaml`` has them."""
 
 

@@ -6,12 +6,15 @@ What the tools leave out, put in and call files is as they do it; the objects th
 import base64
 import json
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.support.world import Person
 
 Json = dict[str, Any]
 
@@ -404,3 +407,10 @@ def _as_exported(one: Json, kind: str) -> Json:
 def _write(file: Path, data: Json, encoding: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding=encoding)
+
+
+def export(person: Person, objects: Mapping[str, Iterable[Json]], **options: Any) -> str:
+    """Write an export of IntuneManagement beside somebody's clone, anew; returns its folder."""
+    folder = person.clone.parent / "export"
+    shutil.rmtree(folder, ignore_errors=True)
+    return str(write_intune_management(folder, objects, **options))

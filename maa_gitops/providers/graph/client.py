@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from maa_gitops.errors import RemoteError
-from maa_gitops.http import Answer, Connection, NoAnswer, back_off
+from maa_gitops.http import Answer, Connection, Failure, NoAnswer, back_off, until_answered
 from maa_gitops.providers.graph.credentials import Credential
 
 Json = Any
@@ -63,11 +63,7 @@ class GraphClient:
         Raises:
             RemoteError: ``graphNotFound`` among others.
         """
-        return self._understood("GET", path, self._asked("GET", self._address(path, query)))
-
-    def count(self, path: str) -> int | None:
-        """Read a number, such as that of a group's members; None: Graph does not tell."""
-        return next(iter(self.counts([path])))
+        return self.understood("GET", path, self._asked("GET", self._address(path, query)))
 
     def counts(self, paths: Sequence[str]) -> list[int | None]:
         """Read numbers, in the order of the paths."""
@@ -86,7 +82,7 @@ class GraphClient:
             if address in read or len(read) >= _MOST_PAGES or not address.startswith(f"{self.url}/"):
                 raise RemoteError("Graph's pages lead elsewhere or go round in a circle", code="graphMisunderstood")
             read.add(address)
-            plain = self._understood("GET", path, self._asked("GET", address))
+            plain = self.understood("GET", path, self._asked("GET", address))
             found = plain.get("value") if isinstance(plain, dict) else None
             if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
                 raise misunderstood(path)
@@ -130,7 +126,7 @@ class GraphClient:
         given = {**_READING, **headers}
         requests = [{"id": str(index), "method": "GET", "url": paths[index], "headers": given} for index in indexes]
         body = {"requests": requests}
-        plain = self._understood("POST", "$batch", self._asked("POST", f"{self.url}/$batch", body, repeats=True))
+        plain = self.understood("POST", "$batch", self._asked("POST", f"{self.url}/$batch", body, repeats=True))
         answers = plain.get("responses") if isinstance(plain, dict) else None
         if not isinstance(answers, list):
             raise misunderstood("$batch")
@@ -170,14 +166,6 @@ class GraphClient:
         """
         return self._asked(method, self._address(path, {}), body, headers=headers, repeats=repeats, writes=True)
 
-    def understood(self, method: str, path: str, answer: Answer) -> Json:
-        """Read an answer to a write.
-
-        Raises:
-            RemoteError: it is a refusal, or no JSON.
-        """
-        return self._understood(method, path, answer)
-
     def _address(self, path: str, query: Mapping[str, object]) -> str:
         given = {f"${name}": value for name, value in query.items() if value is not None}
         encoded = urlencode(given, quote_via=quote, safe="$(),'=/")
@@ -193,45 +181,46 @@ class GraphClient:
         repeats: bool = True,
         writes: bool = False,
     ) -> Answer:
-        """Ask until there is an answer that says something; "try again" is followed as often as makes sense."""
-        waited, is_fresh = 0.0, False
-        trouble = UnclearError(f"{self._host} does not answer", retry=True, code="graphFailed")
-        for attempt in range(_TRIES):
+        """Ask until there is an answer that says something."""
+        data = json.dumps(body, sort_keys=True).encode() if body is not None else None
+        is_fresh = False
+
+        def once(attempt: int) -> Answer | Failure:
+            nonlocal is_fresh
             if writes:
                 self._keep_pace()
-            answer = self._once(method, address, body, headers or {}, fresh=is_fresh)
-            if isinstance(answer, NoAnswer):
-                trouble = UnclearError(answer.message, retry=True, code="graphFailed")
-                pause = back_off(attempt) if repeats else None
-            elif answer.status == HTTPStatus.UNAUTHORIZED and not is_fresh:
-                is_fresh, pause = True, 0.0
-            elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                pause = _retry_after(answer.headers) or min(_LONGEST_PAUSE, 10.0 * back_off(attempt))
-                text = f"{self._host} limits how often it is asked; for another {pause:.0f} s"
-                trouble = UnclearError(text, retry=True, hint="run the command again later", code="graphThrottled")
-            elif answer.status in _PASSING:
-                text = f"{self._host} failed with {answer.status}"
-                trouble = UnclearError(text, retry=True, code="graphFailed")
-                pause = _retry_after(answer.headers) or back_off(attempt)
-                pause = pause if repeats else None
-            else:
-                return answer
-            if pause is None or waited + pause > LONGEST_WAIT or attempt == _TRIES - 1:
-                break
-            self.wait(pause)
-            waited += pause
-        raise trouble
+            answer = self._once(method, address, data, headers or {}, fresh=is_fresh)
+            if isinstance(answer, Answer) and answer.status == HTTPStatus.UNAUTHORIZED and not is_fresh:
+                is_fresh = True
+                return Failure(UnclearError(f"{self._host} does not answer", retry=True, code="graphFailed"), 0.0)
+            return self._judged(answer, attempt, repeats=repeats)
+
+        return until_answered(once, tries=_TRIES, longest_wait=LONGEST_WAIT, wait=self.wait)
+
+    def _judged(self, answer: Answer | NoAnswer, attempt: int, *, repeats: bool) -> Answer | Failure:
+        """An answer that says something, or why there is none and when to ask again."""
+        if isinstance(answer, NoAnswer):
+            error = UnclearError(answer.message, retry=True, code="graphFailed")
+            return Failure(error, back_off(attempt) if repeats else None)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            pause = _retry_after(answer.headers) or min(_LONGEST_PAUSE, 10.0 * back_off(attempt))
+            text = f"{self._host} limits how often it is asked; for another {pause:.0f} s"
+            hint = "run the command again later"
+            return Failure(UnclearError(text, retry=True, hint=hint, code="graphThrottled"), pause)
+        if answer.status in _PASSING:
+            error = UnclearError(f"{self._host} failed with {answer.status}", retry=True, code="graphFailed")
+            return Failure(error, _retry_after(answer.headers) or back_off(attempt) if repeats else None)
+        return answer
 
     def _once(
-        self, method: str, address: str, body: Mapping[str, object] | None, headers: Mapping[str, str], *, fresh: bool
+        self, method: str, address: str, data: bytes | None, headers: Mapping[str, str], *, fresh: bool
     ) -> Answer | NoAnswer:
         given = {
             "Accept": "application/json",
             "Authorization": f"Bearer {self.credential.token(fresh=fresh)}",
-            **({"Content-Type": "application/json"} if body is not None else _READING),
+            **({"Content-Type": "application/json"} if data is not None else _READING),
             **headers,
         }
-        data = json.dumps(body, sort_keys=True).encode() if body is not None else None
         try:
             return self.connection.exchange(method, address, headers=given, body=data)
         except NoAnswer as error:
@@ -249,7 +238,12 @@ class GraphClient:
             self._written.popleft()
         self._written.append(self.clock())
 
-    def _understood(self, method: str, path: str, answer: Answer) -> Json:
+    def understood(self, method: str, path: str, answer: Answer) -> Json:
+        """Read an answer.
+
+        Raises:
+            RemoteError: it is a refusal, or no JSON.
+        """
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise refused(f"{method} {path}", answer.status, answer.data)
         if answer.status == HTTPStatus.NO_CONTENT or not answer.data:

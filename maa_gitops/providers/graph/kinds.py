@@ -234,7 +234,7 @@ _COLLECTIONS = (
 )
 """What every target has."""
 
-_ON_REQUEST = (
+ON_REQUEST = (
     Collection(
         "compliancePolicy",
         "deviceManagement/deviceCompliancePolicies",
@@ -267,7 +267,7 @@ def _own_collection(profile_type: ProfileType) -> Collection | None:
     """Where the objects of a profile type of the tenant's are; None: nobody said, so Graph does not take them."""
     place = profile_type.graph
     if not place:
-        return next((known for known in _ON_REQUEST if known.profile_type == profile_type.name), None)
+        return next((known for known in ON_REQUEST if known.profile_type == profile_type.name), None)
     return Collection(
         profile_type.name,
         str(place["path"]),
@@ -278,7 +278,7 @@ def _own_collection(profile_type: ProfileType) -> Collection | None:
         expand=_words(place.get("expand")),
         reported=REPORTED | {*_words(place.get("readOnly"))},
         immutable=frozenset(_words(place.get("immutable"))),
-        hidden=next((known.hidden for known in _ON_REQUEST if known.path == place["path"]), ()),
+        hidden=next((known.hidden for known in ON_REQUEST if known.path == place["path"]), ()),
     )
 
 

@@ -21,7 +21,7 @@ from maa_gitops.providers.graph.reading import (
     read_whole,
 )
 from maa_gitops.providers.graph.sending import body, groups_in, has_filter, sent_assignments
-from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, is_unseen, without_mark
+from maa_gitops.providers.graph.shapes import Names, compared, compared_assignments, is_unseen, kind_of, without_mark
 
 DEFAULT_URL = "https://graph.microsoft.com/beta"
 
@@ -92,7 +92,7 @@ class GraphProvider:
             RemoteError: an assignment cannot be sent: its group is unknown, say.
         """
         collection = self._place(desired)
-        sent_assignments(desired, collection, self._names(desired.assignments))
+        self._sent_assignments(collection, desired.data.get("type"), desired.assignments)
         data = dict(desired.data)
         if isinstance(data.get(collection.marker), str):
             data[collection.marker] = without_mark(data[collection.marker])
@@ -213,7 +213,7 @@ class GraphProvider:
             raise RemoteError("Graph does not say what it made; the next run finds it", retry=True)
         self.known.marks.setdefault(desired.profile_type, {})[marker] = remote_id
         if desired.whole.assignments:
-            self._assign(collection, remote_id, desired)
+            self._assign(collection, remote_id, desired.data.get("type"), desired.whole.assignments)
         return remote_id
 
     def _found_again(self, marker: str, error: UnclearError) -> str:
@@ -237,14 +237,12 @@ class GraphProvider:
             remote.held.digest == DesiredObject(desired.profile_type, remote.held.data, desired.assignments).digest
         )
         if collection.assign is not None and (desired.is_unseen or not is_assigned):
-            self._assign(collection, remote_id, desired)
+            self._assign(collection, remote_id, desired.data.get("type"), desired.whole.assignments)
 
     def assign(self, remote_id: str, assignments: Sequence[Mapping[str, object]]) -> None:
         """Replace all assignments of an object."""
         raw = self.known.raws.get(remote_id) or self._searched(remote_id)
-        state = raw.state(self.known.directory.names(group_ids=raw.group_ids, filters=raw.has_filter))
-        desired = DesiredObject(state.profile_type, state.data, tuple(assignments))
-        self._assign(raw.collection, remote_id, desired)
+        self._assign(raw.collection, remote_id, kind_of(raw.properties, raw.collection), assignments)
 
     def delete(self, remote_id: str) -> None:
         """Take an object away; one that is gone already is no error."""
@@ -268,14 +266,16 @@ class GraphProvider:
         """Let go of the connection."""
         self.client.connection.close()
 
-    def _assign(self, collection: Collection, remote_id: str, desired: DesiredObject) -> None:
+    def _assign(
+        self, collection: Collection, remote_id: str, kind: object, assignments: Sequence[Mapping[str, object]]
+    ) -> None:
         if collection.assign is None:
-            if desired.assignments:
+            if assignments:
                 raise RemoteError(f"objects of type {collection.profile_type} cannot be assigned")
             return
         if collection.publishes:
             self._wait_until_published(collection, remote_id)
-        items = sent_assignments(desired.whole, collection, self._names(desired.whole.assignments))
+        items = self._sent_assignments(collection, kind, assignments)
         self.writer.send("POST", f"{object_path(collection, remote_id)}/assign", {collection.assign: items})
 
     def _wait_until_published(self, collection: Collection, remote_id: str) -> None:
@@ -288,6 +288,11 @@ class GraphProvider:
                 return
             self.client.wait(min(10.0, 0.5 * 2**attempt))
         raise RemoteError(f"the app is made but not published yet ({state}); maa apply assigns it later", retry=True)
+
+    def _sent_assignments(
+        self, collection: Collection, kind: object, assignments: Sequence[Mapping[str, object]]
+    ) -> list[dict[str, object]]:
+        return sent_assignments(kind, assignments, collection, self._names(assignments))
 
     def _names(self, assignments: Sequence[Mapping[str, object]]) -> Names:
         _ = self.store  # the names of another tenant tell nothing

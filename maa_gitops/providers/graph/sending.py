@@ -1,6 +1,6 @@
 """What is sent of an object: the body that makes or changes it, and that which assigns it. Pure but for errors."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from maa_gitops.errors import RemoteError
 from maa_gitops.providers import DesiredObject, spelling
@@ -35,22 +35,21 @@ def _no_longer_said(held: DesiredObject | None) -> dict[str, object]:
     return {key: False if value is True else None for key, value in data.items() if key != "type"}
 
 
-def sent_assignments(desired: DesiredObject, collection: Collection, names: Names) -> list[dict[str, object]]:
-    """Give the assignments of a state as Graph takes them.
+def sent_assignments(
+    kind: object, assignments: Sequence[Mapping[str, object]], collection: Collection, names: Names
+) -> list[dict[str, object]]:
+    """Give the assignments of an object as Graph takes them; ``kind`` is its type, None: it has none.
 
     Raises:
         RemoteError: a group or an assignment filter is unknown, its name is not one's alone, it is not told by its
             name, or two assignments have the same target.
     """
-    kind = desired.data.get("type")
-    if any(map(is_named, _targets(desired.assignments))):
+    if any(map(is_named, _targets(assignments))):
         text = "an assignment's target is written in Graph's form, which hides whom it reaches"
         raise RemoteError(text, hint="name the group: target: {group: NAME}", code="unknownGroup")
     try:
-        found = [
-            graph_assignment(one, collection, str(kind) if kind is not None else None, names)
-            for one in desired.assignments
-        ]
+        name = None if kind is None else str(kind)
+        found = [graph_assignment(one, collection, name, names) for one in assignments]
     except LookupError as error:
         hint = "write the display name as Entra has it"
         raise RemoteError(str(error.args[0]), hint=hint, code="unknownGroup") from error

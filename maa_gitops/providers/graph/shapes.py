@@ -21,7 +21,7 @@ Json = Any
 
 _SIMPLE_TARGETS = {"allDevices": "allDevicesAssignmentTarget", "allUsers": "allLicensedUsersAssignmentTarget"}
 _GROUP_TARGETS = {"group": "groupAssignmentTarget", "excludeGroup": "exclusionGroupAssignmentTarget"}
-_TARGETS = (*_SIMPLE_TARGETS, *_GROUP_TARGETS)
+TARGETS = (*_SIMPLE_TARGETS, *_GROUP_TARGETS)
 _TARGET_KEYS = {name: key for key, name in (*_SIMPLE_TARGETS.items(), *_GROUP_TARGETS.items())}
 FILTER_ID, _FILTER_MODE = "deviceAndAppManagementAssignmentFilterId", "deviceAndAppManagementAssignmentFilterType"
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -166,7 +166,7 @@ def _named(key: str, found: str, names: Mapping[str, str]) -> dict[str, object]:
 def graph_assignment(
     assignment: Mapping[str, object], collection: Collection, kind: str | None, names: Names
 ) -> dict[str, object]:
-    """One assignment as Graph has it.
+    """One assignment of an object as Graph has it; ``kind`` is the object's type, None: it has none.
 
     Raises:
         LookupError: with the words, a group or an assignment filter is unknown, or its name is not one's alone.
@@ -197,8 +197,8 @@ def _graph_target(target: Mapping[str, object], names: Names) -> dict[str, objec
     key, *others = sorted(target.keys() - {"filter"}) or [""]
     if not key:
         raise LookupError("an assignment names no group")
-    if others or key not in _TARGETS or (key in _SIMPLE_TARGETS and target[key] is not True):
-        raise LookupError(f"an assignment's target names just one of {', '.join(_TARGETS)}, and perhaps a filter")
+    if others or key not in TARGETS or (key in _SIMPLE_TARGETS and target[key] is not True):
+        raise LookupError(f"an assignment's target names just one of {', '.join(TARGETS)}, and perhaps a filter")
     found: dict[str, object] = {"@odata.type": f"{PREFIX}{(_SIMPLE_TARGETS | _GROUP_TARGETS)[key]}"}
     if key in _GROUP_TARGETS:
         found["groupId"] = _only(names.group_ids(str(target[key])), "group", str(target[key]))
